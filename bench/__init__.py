@@ -1,0 +1,1 @@
+"""Benchmarks and the readable pure-Python oracle."""

@@ -1,0 +1,1 @@
+"""What a text sent to us can do."""

@@ -1,0 +1,1 @@
+"""The mobile CRM: customers, consent, campaigns."""

@@ -1,0 +1,1 @@
+"""Customers, what they agreed to, and whom we must not text."""

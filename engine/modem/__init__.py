@@ -1,0 +1,1 @@
+"""A TC35i on a serial line, and a pool of them."""

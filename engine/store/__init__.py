@@ -1,0 +1,1 @@
+"""LMDB: one thread writes, everyone reads."""

@@ -1,0 +1,1 @@
+"""Messages in motion: queued, sent, reported, received."""
