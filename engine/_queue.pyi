@@ -1,0 +1,32 @@
+"""Stub of _queue.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
+
+from typing import final
+
+@final
+class DueLine:
+    """Messages that may go now or later; each id stands in it at most once."""
+
+    @property
+    def parts(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, identifier: object, /) -> bool: ...
+    def push(self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1) -> None:
+        """Add a message, or replace the entry that stands for it."""
+
+    def remove(self, identifier: int) -> bool:
+        """Whether the message was in the line."""
+
+    def pop(self, now_ms: int, lowest_lane: int = 3) -> tuple[int, int, int, int] | None:
+        """(id, group, lane, parts) of what goes next, or None."""
+
+    def park(self, group: int) -> None:
+        """Keep a group's messages, but do not pop them."""
+
+    def unpark(self, group: int) -> None:
+        """Let a parked group take its turns again."""
+
+    def drop(self, group: int) -> list[int]:
+        """Take all of a group's messages out; their ids."""
+
+    def next_due_ms(self) -> int | None:
+        """When the next waiting message comes due, or None."""

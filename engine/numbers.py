@@ -1,0 +1,47 @@
+"""Telephone numbers: parsed and normalised at one choke point, masked for logs and lists.
+
+A number is a `str` in E.164 with its plus sign, or, as a key, the same digits as an `int`.
+"""
+
+import re
+from typing import Final
+
+import phonenumbers
+
+from engine.errors import Invalid, InvalidParam
+
+_WRITTEN: Final = re.compile(r"[+＋]?[0-9０-９\s().\-/]{3,40}")
+
+
+def parse(text: str, country: str | None = None, field: str = "to") -> str:
+    """`text` as E.164.  What is possible is accepted: a known country code and a possible length.
+
+    National forms need `country` (ISO 3166-1 alpha-2).  Raises Invalid naming `field`.
+    """
+    if not _WRITTEN.fullmatch(text.strip()):
+        raise Invalid(InvalidParam(field, "is not a telephone number"))
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as error:
+        hint = "has no known country code" if error.error_type == 0 else "is not a telephone number"
+        raise Invalid(InvalidParam(field, hint)) from error
+    if not phonenumbers.is_possible_number(number):
+        raise Invalid(InvalidParam(field, "has a length that its country does not use"))
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def to_key(number: str) -> int:
+    """E.164 as an integer: 15 digits fit into 64 bits."""
+    return int(number[1:])
+
+
+def from_key(key: int) -> str:
+    """The number that `to_key` took."""
+    return f"+{key}"
+
+
+def mask(number: str) -> str:
+    """`+8610*****0001`: enough to recognise, too little to dial."""
+    if len(number) <= 8:
+        return "*" * len(number)
+    return f"{number[:5]}{'*' * (len(number) - 9)}{number[-4:]}"

@@ -1,0 +1,309 @@
+"""The store: one LMDB environment, one thread that writes, everyone else reads.
+
+Rules of this file:
+
+1. LMDB ties a write transaction to its thread, so every change runs on the writer thread, first come first served.
+2. Changes that wait together are committed together: one flush for all of them.  Each runs in a child
+   transaction, so one that raises undoes itself alone.
+3. A future is resolved after the flush, never before: what `write` returned is on the disk.
+4. The loop is woken once per commit, with all results and all notes of Lines in order.
+"""
+
+import asyncio
+import errno
+import fcntl
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import lmdb
+
+from engine.errors import StoreError, StoreFull, StoreLocked, StoreVersion
+from engine.store.ids import LAST
+from engine.store.table import Keyed, Note, Table, Txn
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION: Final = 1
+MAP_SIZE: Final = 1 << 40  # address space only; the file grows as it is written
+
+# A group takes what waits, up to this much work, so that nobody waits long behind a crowd.
+GROUP_CHANGES: Final = 1000
+GROUP_S: Final = 0.010
+
+META: Final = Table("meta", int, "B")
+_SCHEMA: Final = 0
+
+OWN_TABLES: Final[tuple[Keyed, ...]] = (META, LAST)
+
+
+class _Job:
+    """One change that waits for the writer."""
+
+    __slots__ = ("alone", "args", "change", "error", "future", "result")
+
+    def __init__(self, change: Callable[..., Any], args: tuple[Any, ...], future: Any, alone: bool) -> None:
+        self.change = change
+        self.args = args
+        self.future = future
+        self.alone = alone
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Store:
+    """An open data directory.
+
+    Raises StoreLocked where another process has it open, StoreVersion where a newer program wrote it.
+    """
+
+    def __init__(
+        self, directory: Path, tables: Iterable[Keyed], *, read_only: bool = False, map_size: int = MAP_SIZE
+    ) -> None:
+        self.directory = directory
+        self.read_only = read_only
+        self._lock_fd = -1
+        if not read_only:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock_fd = _lock(directory)
+        everything = (*OWN_TABLES, *tables)
+        names = [table.name for table in everything]
+        if len(set(names)) != len(names):
+            raise StoreError(f"two tables share a name: {sorted(names)}")
+        try:
+            self._env = lmdb.open(
+                str(directory),
+                map_size=map_size,
+                max_dbs=len(names),
+                readonly=read_only,
+                mode=0o600,
+                max_spare_txns=4,
+                create=not read_only,
+            )
+            self._handles = {name: self._env.open_db(name.encode(), create=not read_only) for name in names}
+        except lmdb.Error as error:
+            self._unlock()
+            raise StoreError(f"{directory}: {error}") from error
+        self._followers: list[Callable[[list[Note]], None]] = []
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writer: threading.Thread | None = None
+        self.commits = 0
+        self.flush_s = 0.0
+        try:
+            self._check_schema()
+        except StoreError:
+            self.close()
+            raise
+
+    def _check_schema(self) -> None:
+        with self.read() as txn:
+            found = META.find(txn, _SCHEMA)
+        if found is not None and found > SCHEMA_VERSION:
+            raise StoreVersion(
+                f"{self.directory} has schema {found}, this program knows {SCHEMA_VERSION}: update Carillon"
+            )
+        if self.read_only:
+            return
+        self._writer = threading.Thread(target=self._write_groups, name="carillon-writer", daemon=True)
+        self._writer.start()
+        if found is None:
+            self.write_now(META.put, _SCHEMA, SCHEMA_VERSION)
+
+    # -- reading
+
+    @contextmanager
+    def read(self) -> Iterator[Txn]:
+        """A snapshot.  Keep it short: an old reader stops LMDB from using pages again."""
+        with self._env.begin(buffers=False) as raw:
+            yield Txn(raw, self._handles)
+
+    # -- writing
+
+    def follow(self, follower: Callable[[list[Note]], None]) -> None:
+        """Call `follower` on the loop after every commit that left notes, with those notes in order."""
+        self._followers.append(follower)
+
+    def submit(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> "asyncio.Future[T]":
+        """Queue `change(txn, *args)`; the future resolves after its commit.  Call it on the event loop."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(change, args, future, alone=False))
+        return future
+
+    async def write(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `change(txn, *args)` on the writer thread; return what it returned once that is durable.
+
+        Raises what the change raised (it alone is undone), or StoreFull.
+        """
+        return await self.submit(change, *args, **kwargs)
+
+    async def write_bulk(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
+        """Like `write`, in a transaction of its own without a child: for chunks of thousands of rows."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(change, args, future, alone=True))
+        return await future
+
+    def write_now(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
+        """Like `write`, for a thread without an event loop: waits."""
+        future: Future[T] = Future()
+        self._put(_Job(change, args, future, alone=False))
+        return future.result()
+
+    def _put(self, job: _Job) -> None:
+        if self._writer is None:
+            raise StoreError("the store is closed or was opened for reading")
+        self._jobs.put(job)
+
+    # -- the writer thread
+
+    def _write_groups(self) -> None:
+        held: _Job | None = None
+        while True:
+            job = held or self._jobs.get()
+            held = None
+            if job is None:
+                return
+            if job.alone:
+                self._commit([job])
+                continue
+            group = [job]
+            until = time.monotonic() + GROUP_S
+            stop = False
+            while len(group) < GROUP_CHANGES and time.monotonic() < until:
+                try:
+                    following = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    stop = True
+                    break
+                if following.alone:
+                    held = following
+                    break
+                group.append(following)
+            self._commit(group)
+            if stop:
+                return
+
+    def _commit(self, group: list[_Job]) -> None:
+        """Run the group's changes and flush once.  Whatever happens, every future is resolved."""
+        notes: list[Note] = []
+        try:
+            parent = self._env.begin(write=True)
+            try:
+                for job in group:
+                    self._run(job, parent, notes)
+                began = time.monotonic()
+                parent.commit()
+                self.flush_s += time.monotonic() - began
+                self.commits += 1
+            except BaseException:
+                parent.abort()
+                raise
+        except Exception as error:  # noqa: BLE001  the writer's boundary: the error belongs to the callers
+            notes = []
+            for job in group:
+                job.error = job.error or _store_error(error)
+        self._tell(group, notes)
+
+    def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
+        if job.alone:
+            txn = Txn(parent, self._handles)
+            job.result = job.change(txn, *job.args)
+            notes += txn.notes
+            return
+        child = self._env.begin(write=True, parent=parent)
+        txn = Txn(child, self._handles)
+        try:
+            job.result = job.change(txn, *job.args)
+            child.commit()
+        except Exception as error:  # one change is refused; its child undoes it and the group goes on
+            child.abort()
+            if isinstance(error, lmdb.MapFullError | lmdb.DiskError):
+                raise
+            job.error = _store_error(error)
+        else:
+            notes += txn.notes
+
+    def _tell(self, group: list[_Job], notes: list[Note]) -> None:
+        waiting: list[_Job] = []
+        for job in group:
+            if isinstance(job.future, Future):
+                _resolve(job)
+            else:
+                waiting.append(job)
+        loop = self._loop
+        if loop is not None and (waiting or (notes and self._followers)) and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._deliver, waiting, notes)
+            except RuntimeError:
+                log.debug("the loop closed before a commit could be told")
+
+    def _deliver(self, group: list[_Job], notes: list[Note]) -> None:
+        """On the loop: followers first, so that who awaits a change finds its consequences in place."""
+        if notes:
+            for follower in self._followers:
+                follower(notes)
+        for job in group:
+            if not job.future.done():
+                _resolve(job)
+
+    # -- closing
+
+    def close(self) -> None:
+        """Finish what was queued, flush, and give the directory back."""
+        if self._writer is not None:
+            self._jobs.put(None)
+            self._writer.join()
+            self._writer = None
+        self._env.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory / "carillon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise StoreLocked(f"{directory} is in use by another process") from error
+        raise StoreError(f"{directory}: {error}") from error
+    return descriptor
+
+
+def _resolve(job: _Job) -> None:
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.result)
+
+
+def _store_error(error: Exception) -> Exception:
+    """LMDB's errors in our words; any other passes as it is."""
+    if isinstance(error, lmdb.MapFullError):
+        return StoreFull("the store's address space is full")
+    if isinstance(error, lmdb.DiskError) or (isinstance(error, lmdb.Error) and "space" in str(error).lower()):
+        return StoreFull(f"the disk is full: {error}")
+    if isinstance(error, lmdb.Error):
+        return StoreError(str(error))
+    return error

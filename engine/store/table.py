@@ -1,0 +1,217 @@
+"""Tables of the store: key layouts, and what may be done with them inside a transaction.
+
+    Table     key -> record
+    Unique    key -> id, where a key may stand for one id only
+    Index     key alone; the last field of the key is the id it leads to
+    Line      key -> record, and every put or removal is told to the store's followers after the commit
+
+A key is one value or a tuple of values in a fixed `struct` layout, big-endian, so that octet order is the
+order of the fields.  Knows no noun.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+
+import lmdb
+import msgspec
+
+from engine.errors import Conflict, NotFound, RecordBroken
+from engine.store.codec import RecordCodec
+
+T = TypeVar("T")
+Key = int | bytes | tuple[int | bytes, ...]
+
+_ID: Final = struct.Struct(">Q")
+
+
+class Note(NamedTuple):
+    """One committed change of a Line: `value` is None where the entry was removed."""
+
+    line: str
+    key: tuple[Any, ...]
+    value: Any
+
+
+class Txn:
+    """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves."""
+
+    __slots__ = ("handles", "notes", "raw")
+
+    def __init__(self, raw: lmdb.Transaction, handles: dict[str, Any]) -> None:
+        self.raw = raw
+        self.handles = handles
+        self.notes: list[Note] = []
+
+
+class Keyed:
+    """What every kind of table shares: a name and a key layout."""
+
+    def __init__(self, name: str, layout: str) -> None:
+        self.name = name
+        self.layout: Final = struct.Struct(">" + layout)
+
+    def _key(self, key: Key) -> bytes:
+        return self.layout.pack(*key) if type(key) is tuple else self.layout.pack(key)
+
+    def _scan(
+        self, txn: Txn, prefix: bytes, after: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Raw items whose key begins with `prefix`, strictly behind `after` in the direction of reading."""
+        cursor = txn.raw.cursor(db=txn.handles[self.name])
+        try:
+            if reverse:
+                # The first key beyond the prefix: step back from it.
+                end = after if after is not None else prefix + b"\xff" * (self.layout.size - len(prefix) + 1)
+                found = cursor.set_range(end)
+                found = cursor.prev() if found else cursor.last()
+                items = cursor.iterprev() if found else iter(())
+            else:
+                found = cursor.set_range(prefix if after is None else after)
+                if found and after is not None and cursor.key() == after:
+                    found = cursor.next()
+                items = cursor.iternext() if found else iter(())
+            for key, value in cast("Iterator[tuple[bytes, bytes]]", items):
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+        finally:
+            cursor.close()
+
+    def last_key(self, txn: Txn) -> tuple[Any, ...] | None:
+        """The highest key, or None where there is none."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            return self.layout.unpack(cursor.key()) if cursor.last() else None
+
+    def count(self, txn: Txn) -> int:
+        """How many entries there are."""
+        return int(txn.raw.stat(db=txn.handles[self.name])["entries"])
+
+    def _prefix(self, prefix: tuple[int | bytes, ...]) -> bytes:
+        if not prefix:
+            return b""
+        # Every field of our layouts is one format character with an optional count, so a prefix packs by itself.
+        fields = _fields(self.layout.format)
+        return struct.pack(">" + "".join(fields[: len(prefix)]), *prefix)
+
+
+def _fields(layout: str) -> list[str]:
+    fields: list[str] = []
+    digits = ""
+    for character in layout.lstrip(">"):
+        if character.isdigit():
+            digits += character
+        else:
+            fields.append(digits + character)
+            digits = ""
+    return fields
+
+
+class Table(Keyed, Generic[T]):
+    """key -> record.  `get` raises NotFound, `find` returns None."""
+
+    def __init__(self, name: str, kind: type[T], layout: str = "Q", version: int = 1) -> None:
+        super().__init__(name, layout)
+        self._codec: RecordCodec[T] = RecordCodec(kind, version)
+
+    def _decode(self, key: bytes, value: bytes) -> T:
+        try:
+            return self._codec.decode(value)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise RecordBroken(self.name, key, str(error)) from error
+
+    def find(self, txn: Txn, key: Key) -> T | None:
+        """The record, or None."""
+        packed = self._key(key)
+        value = txn.raw.get(packed, db=txn.handles[self.name])
+        return None if value is None else self._decode(packed, cast("bytes", value))
+
+    def get(self, txn: Txn, key: Key) -> T:
+        """The record.  Raises NotFound."""
+        record = self.find(txn, key)
+        if record is None:
+            raise NotFound(f"there is no such entry in {self.name}")
+        return record
+
+    def put(self, txn: Txn, key: Key, record: T) -> None:
+        """Write or replace."""
+        txn.raw.put(self._key(key), self._codec.encode(record), db=txn.handles[self.name])
+
+    def append(self, txn: Txn, key: Key, record: T) -> None:
+        """Write behind the last key: quicker than `put`.  Raises Conflict where the key is not the highest."""
+        if not txn.raw.put(self._key(key), self._codec.encode(record), append=True, db=txn.handles[self.name]):
+            raise Conflict(f"{self.name}: a key was appended out of order")
+
+    def remove(self, txn: Txn, key: Key) -> bool:
+        """Whether there was something to remove."""
+        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+
+    def scan(
+        self, txn: Txn, *prefix: int | bytes, after: Key | None = None, reverse: bool = False
+    ) -> Iterator[tuple[tuple[Any, ...], T]]:
+        """(key, record) in key order below `prefix`, behind `after`.  Break off early: nothing is read ahead."""
+        behind = None if after is None else self._key(after)
+        for key, value in self._scan(txn, self._prefix(prefix), behind, reverse):
+            yield self.layout.unpack(key), self._decode(key, value)
+
+
+class Unique(Keyed):
+    """key -> the id of the one thing that has it."""
+
+    def find(self, txn: Txn, key: Key) -> int | None:
+        """The id, or None."""
+        value = txn.raw.get(self._key(key), db=txn.handles[self.name])
+        return None if value is None else int(_ID.unpack(value)[0])
+
+    def add(self, txn: Txn, key: Key, owner: int) -> bool:
+        """Whether the key was free and is now `owner`'s."""
+        return bool(txn.raw.put(self._key(key), _ID.pack(owner), overwrite=False, db=txn.handles[self.name]))
+
+    def remove(self, txn: Txn, key: Key) -> bool:
+        """Whether there was something to remove."""
+        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+
+    def scan(self, txn: Txn, *prefix: int | bytes) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """(key, id) in key order."""
+        for key, value in self._scan(txn, self._prefix(prefix), None):
+            yield self.layout.unpack(key), int(_ID.unpack(value)[0])
+
+
+class Index(Keyed):
+    """Keys whose last field is the id they lead to."""
+
+    def add(self, txn: Txn, *key: int | bytes) -> None:
+        """Put the key in; a second time changes nothing."""
+        txn.raw.put(self._key(key), b"", db=txn.handles[self.name])
+
+    def remove(self, txn: Txn, *key: int | bytes) -> bool:
+        """Whether it was there."""
+        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+
+    def scan(
+        self,
+        txn: Txn,
+        *prefix: int | bytes,
+        after: tuple[int | bytes, ...] | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Keys in order below `prefix`, behind `after`."""
+        behind = None if after is None else self._key(after)
+        for key, _ in self._scan(txn, self._prefix(prefix), behind, reverse):
+            yield self.layout.unpack(key)
+
+
+class Line(Table[T]):
+    """A table whose committed changes the store tells to its followers: work that somebody waits for."""
+
+    def put(self, txn: Txn, key: Key, record: T) -> None:
+        """Write or replace, and note it."""
+        super().put(txn, key, record)
+        txn.notes.append(Note(self.name, key if type(key) is tuple else (key,), record))
+
+    def remove(self, txn: Txn, key: Key) -> bool:
+        """Whether there was something to remove; noted if so."""
+        gone = super().remove(txn, key)
+        if gone:
+            txn.notes.append(Note(self.name, key if type(key) is tuple else (key,), None))
+        return gone

@@ -1,0 +1,295 @@
+"""Intents: the durable promise, written before any octet of a PDU, that this part goes to this SIM now.
+
+    claim ──► SENDING ──► mark_sent      +CMGS and OK
+                     ├──► put_back       no octet of the PDU was written
+                     ├──► mark_refused   the modem or the network said no: again later, or for good
+                     └──► mark_unknown   nobody can prove what became of it
+
+After a crash a part is either still queued or has an intent, where `recover` finds it.  Under `hold` and
+`await_report` an unknown part is never sent again without proof that it did not go.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from engine.errors import Conflict
+from engine.store.table import Table, Txn
+from engine.traffic import messages, sims
+from engine.traffic.messages import MESSAGES, Gate, Message, OnUnknown, Part, Pick, State, Verdict
+from engine.traffic.retry import Again, GiveUp
+
+_GONE: Final = Verdict(State.CANCELLED, "not_waiting")
+_EXPIRED: Final = Verdict(State.EXPIRED, "deadline_passed")
+
+
+class Intent(msgspec.Struct, frozen=True, array_like=True):
+    """Which SIM, which attempt (1 for the first), since when."""
+
+    sim: int
+    attempt: int
+    at_ms: int
+
+
+class Unproven(msgspec.Struct, frozen=True, array_like=True):
+    """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1."""
+
+    number: int
+    after: int
+    at_ms: int
+
+
+class Reference(msgspec.Struct, frozen=True, array_like=True):
+    """The part that a status report for this SIM, reference and recipient speaks of."""
+
+    message: int
+    part: int
+
+
+INTENTS: Final = Table("intents", Intent, "QB")  # message, part
+UNPROVEN: Final = Table("unproven", Unproven, "QQB")  # sim, message, part
+REFERENCES: Final = Table("references", Reference, "QBQQ")  # sim, reference, number, sent_ms
+
+TABLES: Final = (INTENTS, UNPROVEN, REFERENCES)
+
+
+class Resolution(StrEnum):
+    """What a person may say of an unknown message."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    RESEND = "resend"
+
+
+def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[tuple[Verdict, Message | None]]:
+    """Write the intent of each pick that the gate lets through; the verdicts, and the messages as they were found.
+
+    All in one transaction, before a PDU is written to any line.
+    """
+    found = [MESSAGES.find(txn, pick.message) for pick in picks]
+    asked = [
+        message
+        for pick, message in zip(picks, found, strict=True)
+        if message is not None and _may_claim(message, pick) and message.expires_ms > now_ms
+    ]
+    said = dict(zip((message.id for message in asked), gate(txn, asked, now_ms), strict=True))
+    results: list[tuple[Verdict, Message | None]] = []
+    for pick, message in zip(picks, found, strict=True):
+        if message is None or not _may_claim(message, pick):
+            verdict = _GONE
+        else:
+            verdict = said.get(pick.message, _EXPIRED)
+            _obey(txn, pick, message, verdict, now_ms)
+        results.append((verdict, message))
+    return results
+
+
+def _may_claim(message: Message, pick: Pick) -> bool:
+    return (
+        message.state in messages.OPEN
+        and pick.part < len(message.parts)
+        and message.parts[pick.part].state is State.QUEUED
+    )
+
+
+def _obey(txn: Txn, pick: Pick, message: Message, verdict: Verdict, now_ms: int) -> None:
+    if verdict.sends:
+        part = message.parts[pick.part]
+        attempt = part.attempt + 1
+        INTENTS.put(txn, (message.id, pick.part), Intent(pick.sim, attempt, now_ms))
+        claimed = msgspec.structs.replace(part, state=State.SENDING, sim=pick.sim, attempt=attempt, reference=-1)
+        _change(txn, message, pick.part, claimed, now_ms)
+    elif message.state is State.SENDING:
+        # Some of its parts went: what is left ends the message as failed, never as if nothing had been sent.
+        if verdict.state not in messages.WAITING:
+            _fail(txn, message, verdict.reason or verdict.state.slug, now_ms)
+    elif verdict.state in messages.WAITING:
+        if verdict.until_ms:
+            _hold(txn, message, verdict, now_ms)
+    else:
+        messages.end(txn, message, verdict.state, verdict.reason, now_ms)
+
+
+def _hold(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
+    messages.leave_line(txn, message)
+    held = msgspec.structs.replace(message, state=verdict.state, reason=verdict.reason, due_ms=verdict.until_ms)
+    messages.line_up(txn, messages.store(txn, message, held, now_ms))
+
+
+def _fail(txn: Txn, message: Message, reason: str, now_ms: int) -> None:
+    """End what is still to be claimed of a message that is on its way."""
+    parts = tuple(
+        msgspec.structs.replace(part, state=State.FAILED) if part.state is State.QUEUED else part
+        for part in message.parts
+    )
+    messages.leave_line(txn, message)
+    failed = msgspec.structs.replace(message, parts=parts, reason=reason, state=messages.rolled_up(parts))
+    messages.store(txn, message, failed, now_ms)
+
+
+def _change(txn: Txn, message: Message, index: int, part: Part, now_ms: int, reason: str = "", error: int = -1) -> None:
+    """Replace one part; the message's state and its place in the due line follow."""
+    parts = (*message.parts[:index], part, *message.parts[index + 1 :])
+    waits = any(part.state is State.QUEUED for part in parts)
+    waited = any(part.state is State.QUEUED for part in message.parts)
+    untouched = all(part.state is State.QUEUED for part in parts)
+    state = State.QUEUED if untouched else messages.rolled_up(parts)
+    changed = msgspec.structs.replace(message, parts=parts, state=state, reason=reason, error=error)
+    if waited and not waits:
+        messages.leave_line(txn, message)
+    changed = messages.store(txn, message, changed, now_ms)
+    if waits and not waited:
+        messages.line_up(txn, changed)
+
+
+def _closed(txn: Txn, identifier: int, part: int) -> Message | None:
+    """The message, its part's intent taken away; None where there was no such intent."""
+    return MESSAGES.get(txn, identifier) if INTENTS.remove(txn, (identifier, part)) else None
+
+
+def mark_sent(txn: Txn, identifier: int, index: int, reference: int, now_ms: int) -> None:
+    """The network took the part and the modem gave `reference`."""
+    message = _closed(txn, identifier, index)
+    if message is None:
+        return
+    part = message.parts[index]
+    conclude(txn, part.sim, reference, now_ms)
+    # Read again: the message may have been among those concluded about.
+    message = MESSAGES.get(txn, identifier)
+    sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=now_ms)
+    expect_report(txn, message, index, sent)
+    _change(txn, message, index, sent, now_ms)
+
+
+def expect_report(txn: Txn, message: Message, index: int, part: Part) -> None:
+    """Remember whom a report for this SIM and reference will speak of, if one was asked for."""
+    if message.wants_report:
+        key = (part.sim, part.reference, message.number, part.sent_ms)
+        REFERENCES.put(txn, key, Reference(message.id, index))
+
+
+def put_back(txn: Txn, identifier: int, index: int, now_ms: int) -> None:
+    """No octet of the PDU was written: the part waits again and the attempt is not counted."""
+    message = _closed(txn, identifier, index)
+    if message is not None:
+        _requeue(txn, message, index, now_ms, now_ms, counted=False)
+
+
+def _requeue(txn: Txn, message: Message, index: int, due_ms: int, now_ms: int, *, counted: bool) -> None:
+    messages.leave_line(txn, message)
+    part = message.parts[index]
+    attempt = part.attempt if counted else part.attempt - 1
+    # Parts that went pin the message to their SIM; a message of which nothing went may leave by any.
+    waiting = Part(attempt=attempt)
+    parts = (*message.parts[:index], waiting, *message.parts[index + 1 :])
+    untouched = all(part.state is State.QUEUED for part in parts)
+    state = State.QUEUED if untouched else messages.rolled_up(parts)
+    changed = msgspec.structs.replace(message, parts=parts, state=state, due_ms=due_ms)
+    messages.line_up(txn, messages.store(txn, message, changed, now_ms))
+
+
+def mark_refused(
+    txn: Txn, identifier: int, index: int, decision: Again | GiveUp, error: int | None, now_ms: int
+) -> None:
+    """The part was certainly not taken: wait and try again, or fail with the message."""
+    message = _closed(txn, identifier, index)
+    if message is None:
+        return
+    if isinstance(decision, Again):
+        _requeue(txn, message, index, now_ms + decision.after_ms, now_ms, counted=True)
+        return
+    part = msgspec.structs.replace(message.parts[index], state=State.FAILED)
+    number = -1 if error is None else error
+    _change(txn, message, index, part, now_ms, decision.reason, number)
+    _fail(txn, MESSAGES.get(txn, identifier), decision.reason, now_ms)
+
+
+def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int) -> None:
+    """Nobody can prove whether the part went; its message's policy decides what follows."""
+    message = _closed(txn, identifier, index)
+    if message is None:
+        return
+    part = message.parts[index]
+    if message.on_unknown is OnUnknown.RESEND:
+        _requeue(txn, message, index, now_ms, now_ms, counted=True)
+        return
+    after = sims.find(txn, part.sim).reference
+    UNPROVEN.put(txn, (part.sim, identifier, index), Unproven(message.number, after, now_ms))
+    _change(txn, message, index, msgspec.structs.replace(part, state=State.UNKNOWN), now_ms, reason)
+
+
+def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
+    """Learn from the next accepted reference what became of the unknown parts before it on the same SIM.
+
+    None was tried if it follows the last known one at once: they wait again, under every policy.
+    """
+    unknown = list(UNPROVEN.scan(txn, sim))
+    since = [key for key, row in unknown if row.after == sims.find(txn, sim).reference]
+    tried = sims.tried_since(txn, sim, reference) if since else None
+    sims.accepted(txn, sim, reference, len(since))
+    if tried != 0:
+        return
+    for _, identifier, index in since:
+        UNPROVEN.remove(txn, (sim, identifier, index))
+        message = MESSAGES.get(txn, identifier)
+        if message.parts[index].state is State.UNKNOWN:
+            _requeue(txn, message, index, now_ms, now_ms, counted=False)
+
+
+def recover(txn: Txn, now_ms: int) -> int:
+    """Make unknown whatever had an intent when the last run ended; how many parts that were."""
+    open_intents = [key for key, _ in INTENTS.scan(txn)]
+    for identifier, part in open_intents:
+        mark_unknown(txn, identifier, part, "crash", now_ms)
+    return len(open_intents)
+
+
+def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
+    """(message, part, what is known) of each unknown part on a SIM."""
+    for (_, identifier, index), row in UNPROVEN.scan(txn, sim):
+        yield identifier, index, row
+
+
+def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: int, now_ms: int) -> None:
+    """An unknown part did go: a report, or a person, says so."""
+    message = MESSAGES.get(txn, identifier)
+    part = message.parts[index]
+    UNPROVEN.remove(txn, (part.sim, identifier, index))
+    sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=sent_ms)
+    if reference >= 0:
+        expect_report(txn, message, index, sent)
+    _change(txn, message, index, sent, now_ms)
+
+
+def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> Message:
+    """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""
+    message = MESSAGES.get(txn, identifier)
+    if message.state is not State.UNKNOWN:
+        raise Conflict(f"the message is {message.state.slug}, not unknown")
+    for index, part in enumerate(message.parts):
+        if part.state is not State.UNKNOWN:
+            continue
+        if resolution is Resolution.SENT:
+            prove_sent(txn, identifier, index, -1, now_ms, now_ms)
+            continue
+        UNPROVEN.remove(txn, (part.sim, identifier, index))
+        now = MESSAGES.get(txn, identifier)
+        if resolution is Resolution.RESEND:
+            _requeue(txn, now, index, now_ms, now_ms, counted=True)
+        else:
+            _change(txn, now, index, msgspec.structs.replace(part, state=State.FAILED), now_ms, "resolved_failed")
+    return MESSAGES.get(txn, identifier)
+
+
+def mark_report(txn: Txn, identifier: int, index: int, outcome: int, state: State, reason: str, now_ms: int) -> bool:
+    """Write a status report's outcome into its part; whether that changed anything.  Never downgrades."""
+    message = MESSAGES.find(txn, identifier)
+    if message is None:
+        return False
+    part = message.parts[index]
+    if part.state is State.DELIVERED or part.state not in (State.SENT, State.UNDELIVERED):
+        return False
+    _change(txn, message, index, msgspec.structs.replace(part, state=state, outcome=outcome), now_ms, reason)
+    return True
