@@ -11,7 +11,7 @@ After a crash a part is either still queued or has an intent, where `recover` fi
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from engine.traffic.retry import Again, GiveUp
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
 _EXPIRED: Final = Verdict(State.EXPIRED, "deadline_passed")
+_OTHER_SIM: Final = Verdict(State.QUEUED, "other_sim")
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True):
@@ -63,8 +64,16 @@ class Resolution(StrEnum):
     RESEND = "resend"
 
 
-def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[tuple[Verdict, Message | None]]:
-    """Write the intent of each pick that the gate lets through; the verdicts, and the messages as they were found.
+class Claimed(NamedTuple):
+    """What became of a pick: the verdict, the message as it was found (None where there is none), which part."""
+
+    verdict: Verdict
+    message: Message | None
+    part: int
+
+
+def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[Claimed]:
+    """Write the intent for the next part of each message that the gate lets through; one answer per pick.
 
     All in one transaction, before a PDU is written to any line.
     """
@@ -72,49 +81,54 @@ def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[tuple[Ve
     asked = [
         message
         for pick, message in zip(picks, found, strict=True)
-        if message is not None and _may_claim(message, pick) and message.expires_ms > now_ms
+        if message is not None and _refusal(message, pick, now_ms) is None
     ]
     said = dict(zip((message.id for message in asked), gate(txn, asked, now_ms), strict=True))
-    results: list[tuple[Verdict, Message | None]] = []
+    results: list[Claimed] = []
     for pick, message in zip(picks, found, strict=True):
-        if message is None or not _may_claim(message, pick):
-            verdict = _GONE
-        else:
-            verdict = said.get(pick.message, _EXPIRED)
-            _obey(txn, pick, message, verdict, now_ms)
-        results.append((verdict, message))
+        if message is None:
+            results.append(Claimed(_GONE, None, 0))
+            continue
+        verdict = _refusal(message, pick, now_ms) or said[message.id]
+        part = next((index for index, part in enumerate(message.parts) if part.state is State.QUEUED), 0)
+        if verdict is not _GONE:
+            _obey(txn, pick, message, part, verdict, now_ms)
+        results.append(Claimed(verdict, message, part))
     return results
 
 
-def _may_claim(message: Message, pick: Pick) -> bool:
-    return (
-        message.state in messages.OPEN
-        and pick.part < len(message.parts)
-        and message.parts[pick.part].state is State.QUEUED
-    )
+def _refusal(message: Message, pick: Pick, now_ms: int) -> Verdict | None:
+    """Why this message may not be claimed, before the gate is asked; None where it may."""
+    if message.state not in messages.OPEN and message.state is not State.UNKNOWN:
+        return _GONE
+    if all(part.state is not State.QUEUED for part in message.parts):
+        return _GONE
+    if messages.pinned_to(message) not in (0, pick.sim):
+        return _OTHER_SIM
+    return _EXPIRED if message.expires_ms <= now_ms else None
 
 
-def _obey(txn: Txn, pick: Pick, message: Message, verdict: Verdict, now_ms: int) -> None:
+def _obey(txn: Txn, pick: Pick, message: Message, index: int, verdict: Verdict, now_ms: int) -> None:
     if verdict.sends:
-        part = message.parts[pick.part]
+        part = message.parts[index]
         attempt = part.attempt + 1
-        INTENTS.put(txn, (message.id, pick.part), Intent(pick.sim, attempt, now_ms))
+        INTENTS.put(txn, (message.id, index), Intent(pick.sim, attempt, now_ms))
         claimed = msgspec.structs.replace(part, state=State.SENDING, sim=pick.sim, attempt=attempt, reference=-1)
-        _change(txn, message, pick.part, claimed, now_ms)
-    elif message.state is State.SENDING:
-        # Some of its parts went: what is left ends the message as failed, never as if nothing had been sent.
-        if verdict.state not in messages.WAITING:
-            _fail(txn, message, verdict.reason or verdict.state.slug, now_ms)
+        _change(txn, message, index, claimed, now_ms)
     elif verdict.state in messages.WAITING:
         if verdict.until_ms:
             _hold(txn, message, verdict, now_ms)
-    else:
+    elif message.state in messages.WAITING:
         messages.end(txn, message, verdict.state, verdict.reason, now_ms)
+    else:
+        # Some of its parts went: what is left ends the message as failed, never as if nothing had been sent.
+        _fail(txn, message, verdict.reason or verdict.state.slug, now_ms)
 
 
 def _hold(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     messages.leave_line(txn, message)
-    held = msgspec.structs.replace(message, state=verdict.state, reason=verdict.reason, due_ms=verdict.until_ms)
+    state = verdict.state if message.state in messages.WAITING else message.state
+    held = msgspec.structs.replace(message, state=state, reason=verdict.reason, due_ms=verdict.until_ms)
     messages.line_up(txn, messages.store(txn, message, held, now_ms))
 
 

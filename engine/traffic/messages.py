@@ -10,7 +10,7 @@ the same transaction, so counters are exact at every moment.
 """
 
 from collections.abc import Callable, Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -133,17 +133,15 @@ class Due(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Pick(msgspec.Struct, frozen=True):
-    """A part that the scheduler would like to send, and by which SIM."""
+    """A message whose next part the scheduler would like to send, and by which SIM."""
 
     message: int
-    part: int
     sim: int
-    port: str
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """What the gate says to a pick: `state` SENDING sends it; QUEUED or HELD keeps it (`until_ms` 0: until somebody
-    says so); SUPPRESSED, CANCELLED and EXPIRED end it.
+    resumes its group); SUPPRESSED, CANCELLED and EXPIRED end it.
     """
 
     state: State
@@ -157,6 +155,16 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 SEND: Final = Verdict(State.SENDING)
+
+
+class Sending(StrEnum):
+    """Whether a group's messages may be picked: told by one small write, however many there are."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
 Gate = Callable[[Txn, "list[Message]", int], "list[Verdict]"]
 Feed = Callable[[Txn, int, int], int]
 
@@ -164,8 +172,9 @@ MESSAGES: Final = Table("messages", Message)
 DUE: Final = Line("due", Due, "BQQ")  # lane, due_ms, id
 BY_NUMBER: Final = Index("messages_by_number", "QQ")  # number, id
 TALLY: Final = Table("tally", int, "QB")  # group, state
+GROUPS: Final = Line("groups", str)  # group -> Sending
 
-TABLES: Final = (MESSAGES, DUE, BY_NUMBER, TALLY)
+TABLES: Final = (MESSAGES, DUE, BY_NUMBER, TALLY, GROUPS)
 
 
 def name(identifier: int) -> str:
@@ -239,9 +248,14 @@ def record_ended(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> N
 # -- changing
 
 
+def pinned_to(message: Message) -> int:
+    """The SIM by which parts of the message went, so that the others must follow; 0 where none did."""
+    return next((part.sim for part in message.parts if part.state not in (State.QUEUED, State.FAILED)), 0)
+
+
 def line_up(txn: Txn, message: Message) -> None:
     """Put the message's entry into the due line."""
-    sim = next((part.sim for part in message.parts if part.state not in (State.QUEUED, State.FAILED)), 0)
+    sim = pinned_to(message)
     waiting = sum(part.state is State.QUEUED for part in message.parts)
     due = Due(message.group, waiting, message.weight, sim)
     DUE.put(txn, (message.lane, message.due_ms, message.id), due)

@@ -1,0 +1,1 @@
+"""What staff and customers can text: one file per family of commands."""

@@ -1,0 +1,102 @@
+"""The proof that a store is whole: indexes, tallies, the due line and intents against a rebuild from the records.
+
+Reads only.  Each finding names its table and key, the first one first in reading order.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from engine.crm.marketing.campaigns import CAMPAIGNS
+from engine.crm.marketing.recipients import KEYS, RECIPIENTS
+from engine.crm.people import customers
+from engine.errors import RecordBroken
+from engine.store.table import Txn
+from engine.traffic import inbox, messages
+from engine.traffic.inbox import INBOX, RECEIVED, Progress
+from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
+from engine.traffic.messages import DUE, MESSAGES, TALLY, State
+
+
+def differences(txn: Txn) -> Iterator[str]:
+    """What is not as a rebuild would make it; nothing where all is well."""
+    try:
+        yield from _messages(txn)
+        yield from _references(txn)
+        yield from _received(txn)
+        yield from _customers(txn)
+        yield from _campaigns(txn)
+    except RecordBroken as error:
+        yield str(error)
+
+
+def _compare(table: str, found: set[tuple[int, ...]], wanted: set[tuple[int, ...]]) -> Iterator[str]:
+    for key in sorted(wanted - found):
+        yield f"{table}: {key} is missing"
+    for key in sorted(found - wanted):
+        yield f"{table}: {key} leads nowhere"
+
+
+def _messages(txn: Txn) -> Iterator[str]:
+    tally: Counter[tuple[int, int]] = Counter()
+    by_number: set[tuple[int, ...]] = set()
+    due: set[tuple[int, ...]] = set()
+    intents: set[tuple[int, ...]] = set()
+    unproven: set[tuple[int, ...]] = set()
+    for (identifier,), message in MESSAGES.scan(txn):
+        tally[message.group, message.state] += 1
+        by_number.add((message.number, identifier))
+        ended = message.state in (State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.FAILED)
+        for index, part in enumerate(message.parts):
+            if part.state is State.QUEUED and not ended:
+                due.add((message.lane, message.due_ms, identifier))
+            if part.state is State.SENDING:
+                intents.add((identifier, index))
+            if part.state is State.UNKNOWN:
+                unproven.add((part.sim, identifier, index))
+    yield from _compare("messages_by_number", set(messages.BY_NUMBER.scan(txn)), by_number)
+    yield from _compare("due", {key for key, _ in DUE.scan(txn)}, due)
+    yield from _compare("intents", {key for key, _ in INTENTS.scan(txn)}, intents)
+    yield from _compare("unproven", {key for key, _ in UNPROVEN.scan(txn)}, unproven)
+    stored = dict(TALLY.scan(txn))
+    for key in sorted(stored.keys() | tally.keys()):
+        if stored.get(key, 0) != tally.get(key, 0):
+            yield f"tally: {key} says {stored.get(key, 0)}, a rebuild {tally.get(key, 0)}"
+
+
+def _references(txn: Txn) -> Iterator[str]:
+    for key, reference in REFERENCES.scan(txn):
+        message = MESSAGES.find(txn, reference.message)
+        if message is None or reference.part >= len(message.parts):
+            yield f"references: {key} leads nowhere"
+
+
+def _received(txn: Txn) -> Iterator[str]:
+    by_number: set[tuple[int, ...]] = set()
+    waiting: set[tuple[int, ...]] = set()
+    for (identifier,), received in RECEIVED.scan(txn):
+        by_number.add((inbox.key_of(received.originator), identifier))
+        if received.progress is Progress.ASSEMBLED:
+            waiting.add((identifier,))
+    yield from _compare("received_by_number", set(inbox.BY_ORIGINATOR.scan(txn)), by_number)
+    yield from _compare("inbox", {key for key, _ in INBOX.scan(txn)}, waiting)
+
+
+def _customers(txn: Txn) -> Iterator[str]:
+    wanted = {(customer.number, identifier) for (identifier,), customer in customers.CUSTOMERS.scan(txn)}
+    found = {(number, identifier) for (number,), identifier in customers.BY_NUMBER.scan(txn)}
+    yield from _compare("customers_by_number", found, wanted)
+
+
+def _campaigns(txn: Txn) -> Iterator[str]:
+    for (identifier,), campaign in CAMPAIGNS.scan(txn):
+        rows = [row for (_, row), _ in RECIPIENTS.scan(txn, identifier)]
+        keys = sorted(row for _, row in KEYS.scan(txn, identifier))
+        if keys != rows:
+            yield f"recipient_keys: campaign {identifier} has {len(keys)} keys for {len(rows)} rows"
+        if not campaign.uploading and rows != list(range(campaign.rows)):
+            yield f"recipients: campaign {identifier} has {len(rows)} rows and says {campaign.rows}"
+        if campaign.cursor > campaign.rows:
+            yield f"campaigns: {identifier} has fed {campaign.cursor} of {campaign.rows} rows"
+        fed = sum(messages.tally(txn, identifier).values())
+        if fed != campaign.cursor:
+            yield f"tally: campaign {identifier} has fed {campaign.cursor} rows and made {fed} messages"

@@ -1,0 +1,103 @@
+"""Status reports: which part each speaks of, and what that makes of it.
+
+Matched on SIM, reference, recipient and time (3GPP TS 23.040 §9.2.3.6: TP-MR is 8 bits and wraps), and for a part
+nobody could prove, on the references that could have been its own.
+"""
+
+from typing import Final, Protocol
+
+from engine import numbers
+from engine.store.table import Txn
+from engine.traffic import events, intents, messages
+from engine.traffic.intents import REFERENCES, Reference
+from engine.traffic.messages import MESSAGES, OnUnknown, State
+
+# Networks write the recipient in national or international form; so many last digits must agree.
+SUFFIX_DIGITS: Final = 8
+VALIDITY_EXPIRED: Final = 0x46
+
+
+class Report(Protocol):
+    """A decoded SMS-STATUS-REPORT, as far as it matters here."""
+
+    @property
+    def reference(self) -> int: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def outcome(self) -> int: ...
+    @property
+    def service_centre_time_ms(self) -> int | None: ...
+
+
+def state_of(outcome: int) -> State | None:
+    """What TP-ST means for the part (TS 23.040 §9.2.3.15); None where it stays `sent`: not final, or unconfirmed."""
+    if outcome in (0x00, 0x02):
+        return State.DELIVERED
+    if outcome >= 0x40:
+        return State.UNDELIVERED
+    return None
+
+
+def apply(txn: Txn, sim: int, report: Report, now_ms: int) -> int | None:
+    """Write the report into the part it speaks of; that message's id, or None where none is waiting for it."""
+    at_ms = report.service_centre_time_ms or now_ms
+    found = _expected(txn, sim, report, at_ms) or _unproven(txn, sim, report, at_ms, now_ms)
+    if found is None:
+        return None
+    key, reference = found
+    state = state_of(report.outcome)
+    if state is None:
+        name = messages.name(reference.message)
+        events.append(txn, "message.report", now_ms, name, part=reference.part + 1, outcome=report.outcome)
+        return reference.message
+    reason = "" if state is State.DELIVERED else _reason(report.outcome)
+    intents.mark_report(txn, reference.message, reference.part, report.outcome, state, reason, now_ms)
+    if state is State.DELIVERED:
+        REFERENCES.remove(txn, key)
+    return reference.message
+
+
+def _reason(outcome: int) -> str:
+    return "validity_expired" if outcome == VALIDITY_EXPIRED else f"report_{outcome:02x}"
+
+
+def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> tuple[tuple[int, int, int, int], Reference] | None:
+    """The waiting part of that SIM, reference and recipient which was sent nearest to the report's time."""
+    best: tuple[int, tuple[int, int, int, int], Reference] | None = None
+    for key, reference in REFERENCES.scan(txn, sim, report.reference):
+        _, _, number, sent_ms = key
+        if not _same(report.recipient, number):
+            continue
+        distance = abs(sent_ms - at_ms)
+        if best is None or distance < best[0]:
+            best = (distance, key, reference)
+    return None if best is None else (best[1], best[2])
+
+
+def _unproven(
+    txn: Txn, sim: int, report: Report, at_ms: int, now_ms: int
+) -> tuple[tuple[int, int, int, int], Reference] | None:
+    """An unknown part to that recipient, where the reference could be its own; it is thereby proved sent."""
+    rows = list(intents.unproven(txn, sim))
+    for identifier, index, row in rows:
+        alike = sum(other.after == row.after for _, _, other in rows)
+        tried = (report.reference - row.after - 1) % 256
+        if not _same(report.recipient, row.number) or (row.after >= 0 and tried >= alike):
+            continue
+        message = MESSAGES.get(txn, identifier)
+        if message.on_unknown is OnUnknown.HOLD:
+            # The policy leaves the decision to a person: the report is evidence, not a verdict.
+            name = messages.name(identifier)
+            events.append(txn, "message.report", now_ms, name, part=index + 1, outcome=report.outcome)
+            return None
+        intents.prove_sent(txn, identifier, index, report.reference, at_ms, now_ms)
+        return (sim, report.reference, message.number, at_ms), Reference(identifier, index)
+    return None
+
+
+def _same(recipient: str, number: int) -> bool:
+    full = numbers.from_key(number)
+    if recipient == full:
+        return True
+    return len(recipient) >= SUFFIX_DIGITS and full.endswith(recipient.lstrip("+0")[-SUFFIX_DIGITS:])

@@ -1,0 +1,185 @@
+"""Wiring: builds every object, gives them to one another, starts and stops them in order.
+
+The one place that knows all of the engine, and the one that reads the clock.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from engine.access import tokens
+from engine.apps.router import router_of
+from engine.config import Settings
+from engine.crm.gate import gate_with
+from engine.crm.marketing import campaigns, recipients
+from engine.crm.people import consent, customers, suppressions
+from engine.modem.pool import ModemSettings, Pool
+from engine.rack import ModemView
+from engine.store.environment import Store
+from engine.store.table import Keyed, Txn
+from engine.traffic import events, inbound, inbox, intents, messages, reassembly, sims
+from engine.traffic.explain import explain
+from engine.traffic.inbound import Inbound
+from engine.traffic.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+# Parts in the air when we are asked to stop: a legal +CMGS may take a minute, most take five seconds.
+LANDING_S: Final = 20.0
+
+TABLES: Final[tuple[Keyed, ...]] = (
+    *messages.TABLES,
+    *intents.TABLES,
+    *sims.TABLES,
+    *inbox.TABLES,
+    *reassembly.TABLES,
+    *inbound.TABLES,
+    events.EVENTS,
+    *tokens.TABLES,
+    *customers.TABLES,
+    *consent.TABLES,
+    *suppressions.TABLES,
+    *recipients.TABLES,
+    *campaigns.TABLES,
+)
+
+_MODEM_NEWS: Final = {"ready": "modem.up", "lost": "modem.lost", "quarantined": "modem.quarantined"}
+
+
+class Clock:
+    """The wall clock that everything reads; a laboratory may set it, time-outs of lines stay on the monotonic one."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def now_ms(self) -> int:
+        """Epoch milliseconds, UTC."""
+        return time.time_ns() // 1_000_000 + self._ahead_ms
+
+    def set(self, now_ms: int) -> None:
+        """Let it be `now_ms` and run on from there."""
+        self._ahead_ms += now_ms - self.now_ms()
+
+
+class Engine:
+    """Everything but HTTP, built for one data directory.  Use it through `running`."""
+
+    def __init__(self, settings: Settings, pepper: bytes, clock: Clock) -> None:
+        self.settings = settings
+        self.pepper = pepper
+        self.clock = clock
+        self.now_ms = clock.now_ms
+        self.store = Store(Path(settings.data), TABLES)
+        rack = settings.modems
+        self._pool = Pool(
+            ModemSettings(
+                ports=rack.ports,
+                baud=rack.baud,
+                hardware_flow=rack.hardware_flow,
+                pin=rack.pin or None,
+                command_gap_ms=rack.command_gap_ms,
+                prompt_timeout_s=rack.prompt_timeout_s,
+                result_timeout_s=rack.result_timeout_s,
+            ),
+            clock.now_ms,
+        )
+        self.scheduler = Scheduler(
+            self.store,
+            gate_with(pepper),
+            self._feed,
+            clock.now_ms,
+            settings.traffic.feed_ahead_s,
+            Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
+        )
+        self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
+        self._pool.attach(
+            on_free=self.scheduler.on_free,
+            on_lost=self.scheduler.on_lost,
+            on_received=self.inbound.received,
+            on_change=self._modem_changed,
+        )
+
+    def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
+        return campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
+
+    def _modem_changed(self, view: ModemView) -> None:
+        if view.state in _MODEM_NEWS:
+            detail = {"imsi": view.imsi, "why": view.detail}
+            self.store.submit(partial(events.append, **detail), _MODEM_NEWS[view.state], self.now_ms(), view.port)
+
+    # -- what leaves the engine about the rack
+
+    def rack(self) -> list[ModemView]:
+        """The modems, by port."""
+        return sorted(self._pool.views(), key=lambda view: view.port)
+
+    def explain(self, message_id: int) -> str:
+        """Why a message has not gone yet, in one sentence.  Raises NotFound."""
+        with self.store.read() as txn:
+            message = messages.MESSAGES.get(txn, message_id)
+        ready = sum(view.state in ("ready", "sending") for view in self.rack())
+        waiting = self.scheduler.waiting_parts
+        return explain(message, ready, waiting, self.scheduler.rate_per_s(), self.now_ms())
+
+    def estimate_s(self, parts: int) -> float | None:
+        """Seconds that `parts` more parts take at the measured rate, behind what waits; None without a modem."""
+        rate = self.scheduler.rate_per_s()
+        return (parts + self.scheduler.waiting_parts) / rate if rate else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is due, nothing is in the air and everything that came in was answered."""
+        return self.scheduler.is_idle and self.inbound.is_idle
+
+    def set_clock(self, now_ms: int) -> None:
+        """Move the wall clock; what comes due by that is looked at again."""
+        self.clock.set(now_ms)
+        self.scheduler.nudge()
+
+    # -- starting and stopping
+
+    async def _discard_broken_uploads(self) -> None:
+        with self.store.read() as txn:
+            broken = campaigns.broken_uploads(txn)
+        for campaign in broken:
+            while await self.store.write(campaigns.discard_upload, campaign):
+                pass
+
+    async def stop(self) -> None:
+        """Let what is in the air land, note the outcomes, close."""
+        flying = await self.scheduler.rest(LANDING_S)
+        if flying:
+            log.warning("%d parts are still in the air: they become unknown", flying)
+        await self._pool.close()
+        await self.scheduler.finish()
+
+
+@asynccontextmanager
+async def running(settings: Settings, pepper: bytes, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """An engine at work; leaving the context stops it in order.
+
+    Raises StoreLocked, StoreVersion and StoreError where the data directory cannot be used.
+    """
+    engine = Engine(settings, pepper, clock or Clock())
+    try:
+        await engine._discard_broken_uploads()  # noqa: SLF001  of this file
+        async with asyncio.TaskGroup() as tasks:
+            working = [
+                tasks.create_task(engine.scheduler.run(), name="scheduler"),
+                tasks.create_task(engine.inbound.run(), name="inbound"),
+                tasks.create_task(engine._pool.run(), name="pool"),  # noqa: SLF001
+            ]
+            try:
+                yield engine
+            finally:
+                await asyncio.shield(engine.stop())
+                for task in working:
+                    task.cancel()
+    finally:
+        engine.store.close()
