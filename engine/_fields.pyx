@@ -1,8 +1,8 @@
 """Fields of a TPDU that say something about a text: addresses, time stamps, validity, data coding.
 
-Owns 3GPP TS 23.040 §9.1.2 and §9.2.3 field by field, and the `Reader` through which untrusted octets are taken:
-it raises CodecError with the field and the octet where the input ended.  Knows neither which TPDU has which
-fields nor the user data.
+Owns 3GPP TS 23.040 §9.1.2 and §9.2.3 field by field, and the `Reader` through which untrusted octets are
+taken: it raises CodecError with the field and the octet where the input ended.  Knows neither which TPDU has
+which fields nor the user data.
 """
 
 from cpython.unicode cimport PyUnicode_1BYTE_KIND, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
@@ -134,7 +134,7 @@ cdef str read_address(Reader* source, str field, bint* alphanumeric):
 
 
 cdef str read_service_centre(Reader* source):
-    """The address before a TPDU, "" if there is none.  TS 27.005 §3.1: its length counts octets, the type among them."""
+    """The address before a TPDU, "" if there is none.  Its length counts octets, the type among them."""
     cdef int length = octet(source, "service_centre")
     cdef int kind
     cdef const uint8_t* octets
@@ -155,16 +155,16 @@ cdef inline int swapped(uint8_t octet) noexcept nogil:
 
 
 cdef int64_t days_since_epoch(int year, int month, int day) noexcept nogil:
-    """Days from 1970-01-01 to a Gregorian date; years are taken to begin in March, so that a leap day ends one."""
+    """Days from 1970-01-01 to a Gregorian date.  A year is taken to begin in March, so that a leap day ends it."""
     cdef int y = year - 1 if month <= 2 else year
     cdef int day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
     return <int64_t>y * 365 + y // 4 - y // 100 + y // 400 + day_of_year - 719468
 
 
 cdef object read_time(const uint8_t* stamp):
-    """Milliseconds since the epoch, UTC; None for what is no date.  §9.2.3.11: seven octets of swapped digits.
+    """Milliseconds since the epoch, UTC; None for what is no date.
 
-    Years are 2000 to 2099.  The seventh octet is the zone in quarters of an hour, its bit 3 the minus sign.
+    §9.2.3.11: seven octets of swapped digits.  Years are 2000 to 2099.  The seventh octet is the zone in quarters of an hour, its bit 3 the minus sign.
     """
     cdef int year = swapped(stamp[0])
     cdef int month = swapped(stamp[1])

@@ -6,7 +6,7 @@ DEFAULT: Final[str]
 EXTENSION: Final[dict[int, str]]
 
 def count_septets(text: str) -> int:
-    """7-bit units, not characters: `{` or `€` is two.  160 fit alone, 153 with an 8-bit concatenation header."""
+    """7-bit units, not characters: `{` or `€` is two.  160 alone, 153 with an 8-bit concatenation header."""
 
 def pack(text: str, fill_bits: int = 0) -> bytes:
     """Septets packed into octets; `fill_bits` 0 to 6 stand before the first."""

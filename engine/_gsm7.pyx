@@ -1,7 +1,8 @@
-"""The GSM 7-bit default alphabet and its extension table (3GPP TS 23.038 §6.2.1), and septets packed into octets.
+"""The GSM 7-bit default alphabet, its extension table, and septets packed into octets.
 
-Owns which characters the alphabet has and how many septets each takes.  Septets are packed low bits first
-(§6.1.2.1.1), behind fill bits where a header stands before them.  Knows nothing of headers, addresses or TPDUs.
+Owns which characters the alphabet has and how many septets each takes (3GPP TS 23.038 §6.2.1).  Septets are
+packed low bits first (§6.1.2.1.1), behind fill bits where a header stands before them.  Knows nothing of
+headers, addresses or TPDUs.
 
 The C functions take a str as CPython holds it (`kind` octets per character) with `begin` and `end` in
 characters, checked by the caller.
@@ -31,8 +32,17 @@ DEFAULT = (
 )
 # Septet behind the escape → character.
 EXTENSION = {
-    0x0A: "\f", 0x14: "^", 0x28: "{", 0x29: "}", 0x2F: "\\", 0x3C: "[", 0x3D: "~", 0x3E: "]", 0x40: "|", 0x65: "€",
-}  # fmt: skip
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
 
 cdef enum:
     ESCAPE = 0x1B
@@ -59,7 +69,7 @@ cdef int fill_tables() except -1:
         EXTENDED[septet] = <uint16_t>character
         if septet != ESCAPE:
             SEPTETS[character] = <uint16_t>septet
-    # An escape that escapes nothing we know, or a second escape, shows as a space (§6.2.1, notes to both tables).
+    # An escape with nothing behind it, or a second escape, shows as a space (§6.2.1, notes to both tables).
     CHARACTERS[ESCAPE] = 0x20
     EXTENDED[ESCAPE] = 0x20
     for septet, text in EXTENSION.items():
@@ -105,7 +115,7 @@ cdef Py_ssize_t measure(
 cdef Py_ssize_t fit(
     int kind, const void* characters, Py_ssize_t begin, Py_ssize_t end, int room, int* septets
 ) noexcept nogil:
-    """Where a part of `room` septets that starts at `begin` ends: an escape pair that would straddle it moves whole."""
+    """Where a part of `room` septets that starts at `begin` ends: an escape pair on its edge moves whole."""
     cdef Py_ssize_t i
     cdef int count = 0
     cdef int width
@@ -120,9 +130,15 @@ cdef Py_ssize_t fit(
 
 
 cdef void write(
-    int kind, const void* characters, Py_ssize_t begin, Py_ssize_t end, int septets, int fill_bits, Writer* out
+    int kind,
+    const void* characters,
+    Py_ssize_t begin,
+    Py_ssize_t end,
+    int septets,
+    int fill_bits,
+    Writer* out,
 ) noexcept nogil:
-    """Pack characters `begin` to `end`, which `measure` found to be `septets` septets, behind `fill_bits` zero bits."""
+    """Pack characters `begin` to `end`, which are `septets` septets, behind `fill_bits` zero bits."""
     cdef uint8_t* at = claim(out, (fill_bits + 7 * septets + 7) >> 3)
     cdef uint64_t bits = 0
     cdef int waiting = fill_bits  # bits that fill no octet yet
@@ -155,8 +171,7 @@ cdef str read(const uint8_t* octets, int first_bit, int septets):
     cdef bint escaped = False
     cdef int septet
     cdef int at
-    cdef int i
-    for i in range(septets):
+    for _ in range(septets):
         at = bit >> 3
         septet = octets[at]
         if at < last:  # the octet behind the last one is not ours to look at
@@ -179,7 +194,7 @@ cdef str read(const uint8_t* octets, int first_bit, int septets):
 
 
 def count_septets(str text not None):
-    """Septets: a character of the extension table is two.  Raises CodecError at a character the alphabet lacks."""
+    """Septets: a character of the extension table is two.  Raises CodecError at one the alphabet lacks."""
     cdef Py_ssize_t septets = 0
     cdef Py_ssize_t stop = measure(PyUnicode_KIND(text), PyUnicode_DATA(text), 0, len(text), &septets)
     if stop < len(text):
@@ -208,7 +223,7 @@ def pack(str text not None, int fill_bits=0):
 
 
 def unpack(bytes octets not None, int septets, int fill_bits=0):
-    """The text of `septets` (0 to 255) septets behind `fill_bits` (0 to 6).  Raises CodecError if `octets` are too few."""
+    """The text of 0 to 255 `septets` behind 0 to 6 `fill_bits`.  Raises CodecError if `octets` are too few."""
     if not 0 <= fill_bits <= 6:
         raise CodecError("fill bits reach the next septet: 0 to 6", "fill_bits")
     if not 0 <= septets <= LONGEST:

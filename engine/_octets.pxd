@@ -1,4 +1,7 @@
-"""Octets: hex digits in and out, and a writer that refuses to pass its end.  Inline, so it has no .pyx; knows nothing of SMS."""
+"""Octets: hex digits in and out, and a writer that refuses to pass its end.
+
+All of it is inline, so there is no .pyx.  Knows nothing of SMS.
+"""
 
 from libc.stdint cimport uint8_t
 
@@ -19,7 +22,7 @@ cdef inline Writer writer(uint8_t* buffer, int room) noexcept nogil:
 
 
 cdef inline uint8_t* claim(Writer* out, int octets) noexcept nogil:
-    """Room for `octets` more, to be filled by the caller; NULL, and `full` from then on, where there is not so much.
+    """Room for `octets` more, which the caller fills; NULL, and `full` from then on, where there is none.
 
     One check per field and not per octet: a loop over `put` reloads its bounds after every octet it writes,
     since the compiler must assume that octets may alias them.

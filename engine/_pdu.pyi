@@ -2,6 +2,9 @@
 
 from typing import final
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Tpdu:
     """What the TPDUs that are read have in common."""
 
@@ -22,7 +25,7 @@ class Tpdu:
         """Well-formed always; "" for octets."""
     @property
     def octets(self) -> bytes:
-        """User data without its header where `text` cannot say it: 8-bit data, and UCS2 that halves a pair."""
+        """User data behind the header where `text` cannot say it: 8-bit data, and UCS2 that halves a pair."""
     @property
     def header(self) -> bytes:
         """TP-UDH as received, its length octet first; b"" if there is none."""
@@ -100,7 +103,7 @@ def encode(
     alphabet: str = "auto",
     message_class: int | None = None,
 ) -> list[bytes]:
-    """SMS-SUBMIT TPDUs, service centre left out, TP-MR 0.  `validity_s` is rounded up to what TP-VP can say."""
+    """SMS-SUBMIT TPDUs without service centre, TP-MR 0.  `validity_s` is rounded up to what TP-VP can say."""
 
 def line(tpdu: bytes) -> bytes:
     """Hex for AT+CMGS=len(tpdu), without the Ctrl-Z."""

@@ -3,8 +3,8 @@
 Owns which TPDU has which fields, the user data and its header, and the PDU as a modem prints it.  Structure
 decides where a TPDU ends, not the end of the line.  Knows nothing of AT commands, modems or the store.
 
-Reading trusts nothing, and raises CodecError only.  But what the standard says to ignore is ignored, since a
-message that cannot be read is a message lost.
+Reading trusts nothing, and raises CodecError only.  But what the standard says to ignore is ignored, since
+a message that cannot be read is a message lost.
 """
 
 cimport cython
@@ -57,6 +57,7 @@ cdef enum:
 
 
 @cython.no_gc
+@cython.auto_pickle(False)
 cdef class Tpdu:
     """What the TPDUs that are read have in common.
 
@@ -82,6 +83,7 @@ cdef class Tpdu:
 
 @cython.final
 @cython.no_gc
+@cython.auto_pickle(False)
 cdef class Deliver(Tpdu):
     """SMS-DELIVER: a message for us.  §9.2.2.1."""
 
@@ -92,6 +94,7 @@ cdef class Deliver(Tpdu):
 
 @cython.final
 @cython.no_gc
+@cython.auto_pickle(False)
 cdef class StatusReport(Tpdu):
     """SMS-STATUS-REPORT: what became of a part we sent.  §9.2.2.3."""
 
@@ -104,6 +107,7 @@ cdef class StatusReport(Tpdu):
 
 @cython.final
 @cython.no_gc
+@cython.auto_pickle(False)
 cdef class Submit(Tpdu):
     """SMS-SUBMIT: a part of ours, as given to a modem or stored in it.  §9.2.2.2."""
 
@@ -132,9 +136,9 @@ def encode(
     """The SMS-SUBMIT TPDUs of `text`, in order, without the service centre's address and with TP-MR 0.
 
     `concatenation` is the 8-bit reference that joins the parts, unused where there is one.  `validity_s` is
-    rounded up to the next value TP-VP can say, at most 63 weeks; None leaves it to the network.  `alphabet` is
-    "auto", "gsm7" or "ucs2".  Raises CodecError, with the offset in characters, for a destination that cannot be
-    dialled, a text its alphabet lacks or that takes more than 255 parts, and values out of range.
+    rounded up to the next value TP-VP can say, at most 63 weeks; None leaves it to the network.  `alphabet`
+    is "auto", "gsm7" or "ucs2".  Raises CodecError, with the offset in characters, for a destination that
+    cannot be dialled, a text its alphabet lacks or that takes more than 255 parts, and values out of range.
     3GPP TS 23.040 §9.2.2.2.
     """
     cdef uint8_t buffer[LONGEST_TPDU]
@@ -183,7 +187,7 @@ def encode(
 
 
 def line(bytes tpdu not None):
-    """What AT+CMGS is given: 00 for the service centre that the SIM names, then the TPDU, in upper-case hex."""
+    """What AT+CMGS is given, in upper-case hex: 00, for the SIM names the service centre, then the TPDU."""
     cdef Py_ssize_t length = len(tpdu)
     cdef bytes digits = PyBytes_FromStringAndSize(NULL, 2 * length + 2)
     cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(digits)
@@ -230,7 +234,10 @@ cdef int read_coding(Reader* source, Tpdu out) except -1:
 
 
 cdef int read_user_data(Reader* source, bint has_header, Tpdu out) except -1:
-    """TP-UDL and TP-UD, once the coding is known.  §9.2.3.16: the length counts septets or octets, header and all."""
+    """TP-UDL and TP-UD, once the coding is known.
+
+    §9.2.3.16: the length counts septets or octets, header and all.
+    """
     cdef int length = octet(source, "user_data")
     cdef int size = (7 * length + 7) >> 3 if out.alphabet == GSM7 else length
     cdef int header = 0
@@ -343,7 +350,7 @@ cdef Tpdu read_tpdu(Reader* source, bint from_network, bint from_us):
     elif kind == SUBMIT and from_us:
         out = read_submit(source, first)
     else:
-        raise CodecError("a type of message that is not read here", "message_type", source.at - 1 - source.start)
+        raise CodecError("a type of message that is not read here", "message_type", source.at - source.start - 1)
     if not only_filler(source):
         raise CodecError("octets behind the end", "length", source.at - source.start)
     return out
@@ -352,8 +359,8 @@ cdef Tpdu read_tpdu(Reader* source, bint from_network, bint from_us):
 def decode(bytes tpdu not None, str direction not None="sc2ms"):
     """The Deliver or StatusReport ("sc2ms", to the mobile) or the Submit ("ms2sc", from it) of a bare TPDU.
 
-    Raises CodecError, with the field and the octet, where it ends too early, goes on behind its end, or is of
-    another type.
+    Raises CodecError, with the field and the octet, where it ends too early, goes on behind its end, or is
+    of another type.
     """
     cdef Reader source
     source.start = <const uint8_t*>PyBytes_AS_STRING(tpdu)

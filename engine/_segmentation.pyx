@@ -1,10 +1,11 @@
 """A text into parts: which alphabet, how many parts, where each ends, and the header that joins them again.
 
-Owns the choice of the alphabet (fewest parts; where equal, GSM 7-bit), the rooms of 3GPP TS 23.040 §9.2.3.24.1
-and the concatenation header with an 8-bit reference.  Writes TP-UDL and TP-UD, and knows no other field.
+Owns the choice of the alphabet (fewest parts; where equal, GSM 7-bit), the rooms of 3GPP TS 23.040
+§9.2.3.24.1 and the concatenation header with an 8-bit reference.  Writes TP-UDL and TP-UD, and knows no other
+field.
 
-A further alphabet (national shift tables) is one more candidate in `plan`; a finer cut (grapheme clusters) is
-one more rule in the `fit` of its alphabet.
+A further alphabet (national shift tables) is one more candidate in `plan`; a finer cut (grapheme clusters)
+is one more rule in the `fit` of its alphabet.
 """
 
 cimport cython
@@ -65,8 +66,8 @@ cdef int plan(str text, str alphabet, Plan* out) except -1:
     """Decide how `text` goes: "gsm7", "ucs2" or, with "auto", whichever needs fewer parts.
 
     Where GSM 7-bit has every character it never needs more parts than UCS2 (160 septets hold 80 escaped
-    characters, 70 code units hold 70), so the two need not be compared.  Raises CodecError for a character the
-    alphabet lacks, a lone surrogate, or more than 255 parts; its offset is in characters.
+    characters, 70 code units hold 70), so the two need not be compared.  Raises CodecError for a character
+    the alphabet lacks, a lone surrogate, or more than 255 parts; its offset is in characters.
     """
     cdef Py_ssize_t stop
     out.kind = PyUnicode_KIND(text)
@@ -93,7 +94,7 @@ cdef int plan(str text, str alphabet, Plan* out) except -1:
 cdef Py_ssize_t write_part(
     const Plan* planned, Py_ssize_t begin, int sequence, int concatenation, Writer* out
 ) noexcept nogil:
-    """Write TP-UDL and TP-UD of the part that starts at character `begin`; returns where the next one starts.
+    """Write TP-UDL and TP-UD of the part that starts at `begin`; returns where the next one starts.
 
     `sequence` counts from 1.  A message of one part has no header.
     """
@@ -121,6 +122,7 @@ cdef Py_ssize_t write_part(
 
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class Measure:
     """What a text takes: `units` septets or code units in `parts`, `room` units left in the last of them."""
 
@@ -156,7 +158,7 @@ def measure(str text not None, str alphabet not None="auto"):
 
 
 def cut(str text not None, str alphabet not None="auto"):
-    """The text of each part, in order: one empty text for an empty text.  Raises CodecError as `encode` does."""
+    """The text of each part; an empty text is one empty part.  Raises CodecError as `encode` does."""
     cdef Plan planned
     cdef Py_ssize_t begin = 0
     cdef Py_ssize_t end

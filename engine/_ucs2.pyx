@@ -1,7 +1,7 @@
 """UCS2 (3GPP TS 23.038 §6.2.3) as phones speak it: UTF-16, high octet first.
 
-Owns 16-bit code units: counting them, cutting a text so that no surrogate pair is halved, writing and reading
-them.  The standard knows no pairs, but phones do: half an emoji shows as two boxes on two parts.  Knows
+Owns 16-bit code units: counting them, cutting a text so that no surrogate pair is halved, writing and
+reading them.  The standard knows no pairs, but phones do: half an emoji shows as two boxes on two parts.  Knows
 nothing of headers, parts or TPDUs.
 
 The C functions take a str as CPython holds it (`kind` octets per character) with `begin` and `end` in
@@ -47,7 +47,7 @@ cdef Py_ssize_t measure(
 cdef Py_ssize_t fit(
     int kind, const void* characters, Py_ssize_t begin, Py_ssize_t end, int room, int* units
 ) noexcept nogil:
-    """Where a part of `room` code units that starts at `begin` ends: a pair that would straddle it moves whole."""
+    """Where a part of `room` code units that starts at `begin` ends: a pair on its edge moves whole."""
     cdef Py_ssize_t i
     cdef int count = 0
     cdef int width

@@ -1,8 +1,9 @@
 """Text messages as octets: the codec's one Python face.
 
-`encode` makes the SMS-SUBMIT TPDUs of a text and `line` what AT+CMGS is given of each; `read` takes what a modem
-prints, `decode` a bare TPDU; `measure` and `cut` say how a text would go.  All of it is native and is called
-directly.  CodecError is the only thing raised for what an input says.  Knows nothing of AT commands, the store or time.
+`encode` makes the SMS-SUBMIT TPDUs of a text and `line` what AT+CMGS is given of each; `read` takes what a
+modem prints, `decode` a bare TPDU; `measure` and `cut` say how a text would go.  All of it is native and is
+called directly.  Whatever an input says, CodecError is all that is raised.  Knows nothing of AT commands, the
+store or clocks.
 """
 
 from enum import IntEnum
