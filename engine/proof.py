@@ -4,7 +4,8 @@ Reads only.  Each finding names its table and key, the first one first in readin
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from typing import Any
 
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.marketing.recipients import KEYS, RECIPIENTS
@@ -29,7 +30,7 @@ def differences(txn: Txn) -> Iterator[str]:
         yield str(error)
 
 
-def _compare(table: str, found: set[tuple[int, ...]], wanted: set[tuple[int, ...]]) -> Iterator[str]:
+def _compare(table: str, found: Set[tuple[Any, ...]], wanted: Set[tuple[Any, ...]]) -> Iterator[str]:
     for key in sorted(wanted - found):
         yield f"{table}: {key} is missing"
     for key in sorted(found - wanted):

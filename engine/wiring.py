@@ -77,7 +77,7 @@ class Engine:
         self.now_ms = clock.now_ms
         self.store = Store(Path(settings.data), TABLES)
         rack = settings.modems
-        self._pool = Pool(
+        self.pool = Pool(
             ModemSettings(
                 ports=rack.ports,
                 baud=rack.baud,
@@ -98,7 +98,7 @@ class Engine:
             Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
         )
         self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
-        self._pool.attach(
+        self.pool.attach(
             on_free=self.scheduler.on_free,
             on_lost=self.scheduler.on_lost,
             on_received=self.inbound.received,
@@ -117,7 +117,7 @@ class Engine:
 
     def rack(self) -> list[ModemView]:
         """The modems, by port."""
-        return sorted(self._pool.views(), key=lambda view: view.port)
+        return sorted(self.pool.views(), key=lambda view: view.port)
 
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
@@ -144,7 +144,8 @@ class Engine:
 
     # -- starting and stopping
 
-    async def _discard_broken_uploads(self) -> None:
+    async def discard_broken_uploads(self) -> None:
+        """Remove what an upload left that was under way when the last run ended."""
         with self.store.read() as txn:
             broken = campaigns.broken_uploads(txn)
         for campaign in broken:
@@ -156,7 +157,7 @@ class Engine:
         flying = await self.scheduler.rest(LANDING_S)
         if flying:
             log.warning("%d parts are still in the air: they become unknown", flying)
-        await self._pool.close()
+        await self.pool.close()
         await self.scheduler.finish()
 
 
@@ -168,12 +169,12 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
     """
     engine = Engine(settings, pepper, clock or Clock())
     try:
-        await engine._discard_broken_uploads()  # noqa: SLF001  of this file
+        await engine.discard_broken_uploads()
         async with asyncio.TaskGroup() as tasks:
             working = [
                 tasks.create_task(engine.scheduler.run(), name="scheduler"),
                 tasks.create_task(engine.inbound.run(), name="inbound"),
-                tasks.create_task(engine._pool.run(), name="pool"),  # noqa: SLF001
+                tasks.create_task(engine.pool.run(), name="pool"),
             ]
             try:
                 yield engine

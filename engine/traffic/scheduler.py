@@ -190,7 +190,7 @@ class Scheduler:
         self._stopping = True
         until = time.monotonic() + patience_s
         while (self._flying or self._landed or self._turning) and time.monotonic() < until:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  three conditions, asked once in a process's life
+            await asyncio.sleep(0.01)
         return len(self._flying)
 
     async def finish(self) -> None:
