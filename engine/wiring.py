@@ -17,7 +17,7 @@ from engine.access import tokens
 from engine.apps.router import router_of
 from engine.config import Settings
 from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, recipients
+from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.people import consent, customers, suppressions
 from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
@@ -47,6 +47,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *suppressions.TABLES,
     *recipients.TABLES,
     *campaigns.TABLES,
+    *uploads.TABLES,
 )
 
 _MODEM_NEWS: Final = {"ready": "modem.up", "lost": "modem.lost", "quarantined": "modem.quarantined"}
@@ -147,9 +148,9 @@ class Engine:
     async def discard_broken_uploads(self) -> None:
         """Remove what an upload left that was under way when the last run ended."""
         with self.store.read() as txn:
-            broken = campaigns.broken_uploads(txn)
+            broken = uploads.broken(txn)
         for campaign in broken:
-            while await self.store.write(campaigns.discard_upload, campaign):
+            while await self.store.write(uploads.discard, campaign):
                 pass
 
     async def stop(self) -> None:
