@@ -127,7 +127,7 @@ def encode(
     str destination not None,
     str text not None,
     *,
-    long concatenation=0,
+    object concatenation=0,
     object validity_s=None,
     bint wants_report=False,
     str alphabet not None="auto",
