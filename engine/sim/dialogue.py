@@ -76,12 +76,12 @@ class Dialogue:
         return asyncio.get_running_loop()
 
     def silence(self) -> None:
-        """Hear nothing, forget what was going on and what was to be said."""
+        """Hear nothing, forget what was going on; what was already said still goes out."""
+        self._speak()
         self._state = State.OFF
         self._turn += 1
         self._line = self._typed = b""
         self._held.clear()
-        self._out.clear()
         self._after = self._entered = self._expired = None
         self.is_hung = False
         for timer in (self._race, self._watch):
@@ -290,8 +290,12 @@ class Dialogue:
         self._held.clear()
 
     def flush(self) -> None:
-        """Write what was said, in one piece."""
-        if self._out and not self._is_feeding:
+        """Write what was said, in one piece; while input is being read, at its end."""
+        if not self._is_feeding:
+            self._speak()
+
+    def _speak(self) -> None:
+        if self._out:
             said = b"".join(self._out)
             self._out.clear()
             if not self.is_hung:
