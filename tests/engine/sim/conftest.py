@@ -5,7 +5,7 @@ import os
 import re
 import termios
 import tty
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,13 @@ from engine.sim.tc35i import TC35i
 
 PATIENCE_S = 5.0
 FINAL = re.compile(rb"\r\n(OK|ERROR|\+CM[ES] ERROR: [^\r]*)\r\n$")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - what is asked for tells nobody
+            await asyncio.sleep(0.001)
 
 
 class Clock:
@@ -73,9 +80,7 @@ class Desk:
 
     async def until(self, pattern: bytes) -> bytes:
         """What came, once it contains a pattern."""
-        async with asyncio.timeout(PATIENCE_S):
-            while pattern not in self.heard:
-                await asyncio.sleep(0.001)
+        await until(lambda: pattern in self.heard)
         return self.taken()
 
 
@@ -199,8 +204,8 @@ async def hosts() -> AsyncIterator[Callable[[Path], Host]]:
 
 
 @pytest.fixture
-def ledger_lines(tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
+def ledger_lines(tmp_path: Path) -> Callable[[], list[str]]:
     def read() -> list[str]:
         return (tmp_path / "ledger.jsonl").read_text().splitlines()
 
-    yield read
+    return read

@@ -1,11 +1,10 @@
 """Sending, the SM20 trap, and what becomes of a message that arrives."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from .conftest import Desk
+from .conftest import Desk, until
 
 TO_42 = "0D91945107000040F2"
 QUIET = f"1100{TO_42}0000A7104F39B92C07C564331A485E0E93F3"
@@ -45,9 +44,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("tpdu", "length"), WRONG)
-async def test_factory_settings_hide_a_wrong_pdu_behind_ok(
-    desk: Desk, tpdu: str, length: int | None
-) -> None:
+async def test_factory_settings_hide_a_wrong_pdu_behind_ok(desk: Desk, tpdu: str, length: int | None) -> None:
     desk.quietly()
     assert submit(desk, tpdu, length) == b"\r\nOK\r\n"
     assert not desk.network.accepted
@@ -98,8 +95,7 @@ async def test_an_answer_that_comes_too_late_is_not_said(lay: Callable[..., Desk
     desk.quietly()
     submit(desk)
     await desk.until(b"+CMS ERROR: 500")
-    while not desk.network.accepted:
-        await asyncio.sleep(0.001)
+    await until(lambda: desk.network.accepted)
     assert desk.say(b"AT\r") == b"\r\nOK\r\n"
 
 
@@ -164,18 +160,9 @@ async def test_an_unacknowledged_message_ends_routing(lay: Callable[..., Desk]) 
     desk.quietly("AT+CSMS=1", "AT+CNMI=2,2,0,1,1")
     desk.network.text("+4915700000042", desk.sim.number, "好的")
     assert desk.taken().startswith(b"\r\n+CMT: ,24\r\n0891683109000000F0040D91945107000040F20008")
-    assert await settled(desk, b"+CNMI: 0,0,0,0,1")
+    await until(lambda: b"+CNMI: 0,0,0,0,1" in desk.say(b"AT+CNMI?\r"))
     desk.network.retry(desk.sim)
     assert desk.say(b"AT+CMGR=1\r").startswith(b"\r\n+CMGR: 0,,24\r\n0891683109000000F0040D91")
-
-
-async def settled(desk: Desk, wanted: bytes) -> bool:
-    """Ask for +CNMI until it is as wanted."""
-    for _ in range(1000):
-        if wanted in desk.say(b"AT+CNMI?\r"):
-            return True
-        await asyncio.sleep(0.001)
-    return False
 
 
 async def test_by_default_a_message_is_stored_in_silence(desk: Desk) -> None:
