@@ -6,6 +6,7 @@ event loop, and what the line does not take at once waits here.
 
 import asyncio
 import contextlib
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -137,4 +138,6 @@ def _reason(trouble: Exception) -> str:
     number = getattr(trouble, "errno", None)
     if number is None and trouble.args and isinstance(trouble.args[0], int):
         number = trouble.args[0]
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "in use by another process"
     return os.strerror(number) if number else str(trouble)
