@@ -1,0 +1,139 @@
+"""Which modems there are: ports that come and go, one task for each, and no SIM twice.
+
+Identity is port + IMSI.  Knows neither messages nor the store; what it learns goes to the four callbacks
+of `attach`.
+"""
+
+import asyncio
+import contextlib
+import glob
+import os
+from collections.abc import Awaitable, Callable
+
+from engine.modem.settings import ModemSettings
+from engine.modem.tc35i import Modem
+from engine.rack import ModemView
+
+__all__ = ["Modem", "ModemSettings", "Pool"]
+
+# How long `close` waits for parts that are on a line: most of them end within a few seconds (manual: 5 to
+# 10 s).
+CLOSE_GRACE_S = 10.0
+
+
+class Pool:
+    """All modems on the ports that the settings' globs match, now and later.
+
+    A name without wildcards is shown even while there is no such port.  `now_ms` is the clock for the views.
+    """
+
+    def __init__(self, settings: ModemSettings, now_ms: Callable[[], int]) -> None:
+        self._settings = settings
+        self._now_ms = now_ms
+        self._modems: dict[str, Modem] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._on_free: Callable[[Modem], None] = _ignore
+        self._on_lost: Callable[[Modem], None] = _ignore
+        self._on_received: Callable[[str, str, str, int], Awaitable[None]] | None = None
+        self._on_change: Callable[[ModemView], None] = _ignore
+        self._closing = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
+
+    def attach(
+        self,
+        *,
+        on_free: Callable[[Modem], None],
+        on_lost: Callable[[Modem], None],
+        on_received: Callable[[str, str, str, int], Awaitable[None]],
+        on_change: Callable[[ModemView], None],
+    ) -> None:
+        """Say who is to be told; before `run`.
+
+        `on_free`: the modem takes a part now.  `on_lost`: it takes none until it is free again.
+        `on_received`: IMSI, port, PDU, length; it returns once they are durable, and only then the modem
+        forgets them. `on_change`: a state or its detail changed, except between ready and sending, which
+        `views` tells.
+        """
+        self._on_free = on_free
+        self._on_lost = on_lost
+        self._on_received = on_received
+        self._on_change = on_change
+
+    async def run(self) -> None:
+        """Drive the rack until cancelled or closed; ports may come and go at any time."""
+        if self._on_received is None:
+            raise RuntimeError("attach before run")
+        self._ended.clear()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._closing.is_set():
+                    self._scan(group)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._closing.wait(), self._settings.scan_s)
+                for task in self._tasks.values():
+                    task.cancel()
+        finally:
+            self._tasks.clear()
+            self._ended.set()
+
+    def views(self) -> list[ModemView]:
+        """Every port, in order of its name."""
+        return [self._modems[port].view() for port in sorted(self._modems)]
+
+    async def close(self, grace_s: float = CLOSE_GRACE_S) -> None:
+        """Take no more parts, let those on a line end within `grace_s` seconds, close the ports, end
+        `run`.
+        """
+        await asyncio.gather(*(modem.retire(grace_s) for modem in self._modems.values()))
+        self._closing.set()
+        await self._ended.wait()
+
+    def _scan(self, group: asyncio.TaskGroup) -> None:
+        present = set[str]()
+        for pattern in self._settings.ports:
+            if any(wild in pattern for wild in "*?["):
+                present.update(glob.glob(pattern))
+            else:
+                self._modem(pattern)
+                if os.path.exists(pattern):
+                    present.add(pattern)
+        for port in sorted(present):
+            task = self._tasks.get(port)
+            if task is None or task.done():
+                self._tasks[port] = group.create_task(self._modem(port).run(), name=f"modem {port}")
+        for port in self._tasks.keys() - present:
+            self._modems[port].unplug()
+
+    def _modem(self, port: str) -> Modem:
+        if (modem := self._modems.get(port)) is None:
+            assert self._on_received is not None  # noqa: S101  `run` has asked
+            modem = self._modems[port] = Modem(
+                port,
+                self._settings,
+                self._now_ms,
+                on_free=self._on_free,
+                on_lost=self._on_lost,
+                on_received=self._on_received,
+                on_change=self._on_change,
+                claim_sim=self._claim_sim,
+            )
+        return modem
+
+    def _claim_sim(self, claimant: Modem, imsi: str) -> str | None:
+        """The port that has this SIM, or None, and then it is the claimant's."""
+        for port, modem in list(self._modems.items()):
+            if modem is claimant or modem.imsi != imsi:
+                continue
+            task = self._tasks.get(port)
+            if modem.has_sim and task is not None and not task.done():
+                return port
+            # The SIM has moved here, or its port got a new name: the old one tells nobody anything.
+            if (task is None or task.done()) and port not in self._settings.ports:
+                del self._modems[port]
+                self._tasks.pop(port, None)
+        return None
+
+
+def _ignore(_: object) -> None:
+    """Nobody has asked to be told."""
