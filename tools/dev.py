@@ -3,13 +3,13 @@
 Owns `.venv` and the extensions built into `engine/`.  Standard library only, since it runs before anything is
 installed; and nothing outside the checkout is written.
 
-The package is found through one relative line in `.venv/lib/python3.x/site-packages/carillon.pth`, so that the
-venv's python imports the checkout from any directory: no editable install, which would compile a second time.
-`.venv/bin/carillon` is a two-line script beside it.
+The package is found through one relative line in `.venv/lib/python3.x/site-packages/carillon.pth`, so that
+the venv's python imports the checkout from any directory.  An editable install would compile a second time.
+`.venv/bin/carillon` is a two-line script.
 
-Three stamps say what is up to date, each the hash of what it was made from: the interpreter, the requirements in
-`pyproject.toml`, and per native module its own source with every `.pxd`.  The fast path reads and never writes, so
-that a checkout set up by one user can be run by another.
+Stamps say what is up to date, each the hash of what it was made from: the interpreter, the requirements in
+`pyproject.toml`, and per native module its own source with `setup.py` and every `.pxd`.  When nothing changed,
+nothing is written, so that a checkout set up by one user can be run by another.
 """
 
 import contextlib
@@ -51,6 +51,12 @@ carillon cannot be set up here: {missing}. Install what is missing with
     macOS            xcode-select --install && brew install python@3.13
 
 and run ./dev again.
+"""
+
+# Relative, as the .pth line is: a checkout may be moved, and its path may hold spaces.
+CARILLON = """\
+#!/bin/sh
+exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -m server "$@"
 """
 
 # What each command needs beyond the run-time dependencies.
@@ -117,7 +123,7 @@ def run(arguments: Sequence[str | Path], title: str, **environment: str) -> None
 
 
 def step_environment() -> dict[str, str]:
-    """The caller's environment, less what would make pip or uv write elsewhere, or another package be found."""
+    """The caller's environment, less what would make pip or uv write elsewhere."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -134,7 +140,7 @@ def step_environment() -> dict[str, str]:
     }
 
 
-# What the machine lacks --------------------------------------------------------------------------------------
+# What the machine lacks ---------------------------------------------------------------------
 
 
 def find_compiler() -> str | None:
@@ -189,7 +195,7 @@ def base_python() -> str:
     return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
-# Set-up, one function per stamp ------------------------------------------------------------------------------
+# Set-up -------------------------------------------------------------------------------------
 
 
 def environment_stamp() -> str:
@@ -210,10 +216,8 @@ def make_environment() -> None:
         # Relative to the .pth file: the checkout may be moved.
         (site / "carillon.pth").write_text(os.path.relpath(ROOT, site) + "\n")
         script = VENV / "bin" / "carillon"
-        script.write_text('#!/bin/sh\nexec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -m server "$@"\n')
+        script.write_text(CARILLON)
         script.chmod(0o755)
-        # uv leaves no .gitignore behind on every version, and the cache lies inside.
-        (VENV / ".gitignore").write_text("*\n")
 
 
 def requirements(extras: Sequence[str]) -> list[str]:
@@ -256,7 +260,7 @@ def compile_modules(stale: Sequence[str]) -> None:
     jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with timed(f"compiling {len(stale)} native modules, {jobs} at a time"):
         for stem in stale:
-            # setuptools and Cython compare dates; a checkout's dates say nothing about what it was built from.
+            # setuptools and Cython compare dates, and a checkout's dates say nothing about its contents.
             (ROOT / "build" / "cython" / "engine" / f"{stem}.c").unlink(missing_ok=True)
             for old in (ROOT / "engine").glob(f"{stem}.*.so"):
                 old.unlink()
@@ -276,7 +280,10 @@ def remove_orphans() -> None:
 
 
 def set_up(extras: Sequence[str]) -> None:
-    """Make environment, dependencies and binaries what the sources say.  Raises Trouble, status 2 if the machine lacks something."""
+    """Make environment, dependencies and binaries what the sources say.
+
+    Raises Trouble, with status 2 if the machine lacks something.
+    """
     stale = outdated(extras)
     if not any(stale):
         return
@@ -332,7 +339,7 @@ def repair(extras: Sequence[str]) -> None:
         write_stamps(kept | fresh)
 
 
-# Commands ----------------------------------------------------------------------------------------------------
+# Commands -----------------------------------------------------------------------------------
 
 
 def become(arguments: Sequence[str | Path], *, at_root: bool) -> int:
@@ -345,7 +352,7 @@ def become(arguments: Sequence[str | Path], *, at_root: bool) -> int:
 
 
 def checks() -> dict[str, list[str | Path]]:
-    """What `./dev check` runs, by name.  cython-lint and stubtest are left out while there is no native module."""
+    """What `./dev check` runs, by name."""
     commands = VENV / "bin"
     wanted: dict[str, list[str | Path]] = {
         "ruff check": [commands / "ruff", "check", "."],
@@ -357,7 +364,7 @@ def checks() -> dict[str, list[str | Path]]:
     if modules:
         native = [*sources(), *sorted((ROOT / "engine").glob("_*.pxd"))]
         wanted["cython-lint"] = [commands / "cython-lint", *[path.relative_to(ROOT) for path in native]]
-        allowed: list[str | Path] = ["--allowlist", ROOT / "tools" / "stubtest.allow", "--ignore-unused-allowlist"]
+        allowed = [f"--allowlist={ROOT / 'tools' / 'stubtest.allow'}", "--ignore-unused-allowlist"]
         for module in modules:
             wanted[f"stubtest {module}"] = [PYTHON, "-m", "mypy.stubtest", module, *allowed]
     return wanted
@@ -389,7 +396,15 @@ def check() -> int:
 
 def clean() -> int:
     """Remove what this script and the tools that it calls made.  A demo's data is kept."""
-    for name in ("build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis"):
+    caches = (
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".import_linter_cache",
+        ".hypothesis",
+        ".benchmarks",
+    )
+    for name in ("build", "dist", *caches):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     if not VENV.is_symlink():
         shutil.rmtree(VENV, ignore_errors=True)
@@ -427,8 +442,8 @@ def main(arguments: Sequence[str]) -> int:
         case "carillon":
             return become([PYTHON, "-P", "-m", "server", *rest], at_root=False)
         case _:
-            # Where the caller stands, since `./dev import towns.csv` names a file there; -P keeps a folder called
-            # `server` there from being taken for ours.
+            # Where the caller stands, since `./dev import towns.csv` names a file there; -P keeps a folder
+            # called `server` there from being taken for ours.
             return become([PYTHON, "-P", "-m", "server", *arguments], at_root=False)
 
 
