@@ -8,7 +8,7 @@ the venv's python imports the checkout from any directory.  An editable install 
 `.venv/bin/carillon` is a two-line script.
 
 Stamps say what is up to date, each the hash of what it was made from: the interpreter, the requirements in
-`pyproject.toml`, and per native module its own source with `setup.py` and every `.pxd`.  When nothing changed,
+`pyproject.toml`, and per native module its own source with `setup.py` and every `.pxd`.  When all are,
 nothing is written, so that a checkout set up by one user can be run by another.
 """
 

@@ -10,7 +10,7 @@ COMMAND = "from importlinter.cli import lint_imports_command as lint; lint()"
 
 
 def lint_imports(root: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
-    """Check the named contracts, or all.  Exit code 0 if every one is kept; stdout tells which is not, and why."""
+    """Check the named contracts, or all.  Exit code 0 if all are kept; stdout tells which is not, and why."""
     only = [word for contract in contracts for word in ("--contract", contract)]
     return subprocess.run(
         [sys.executable, "-P", "-c", COMMAND, "--no-logo", "--no-cache", *only],

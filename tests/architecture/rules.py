@@ -63,8 +63,7 @@ WALL_CLOCKS = {
     "datetime.date.today",
 }
 
-# Where everything is caught, since something else must go on living: a modem's task, a change in the writer, a
-# request.
+# Where everything is caught: a modem's task, a change in the writer, a request.  The others must go on.
 CATCH_ALL = {
     "engine/modem/pool.py",
     "engine/modem/tc35i.py",
@@ -226,11 +225,9 @@ def names_say_the_noun(root: Path) -> list[str]:
     broken = []
     for path in tree.code(root, *tree.PACKAGES):
         for part in path.relative_to(root).with_suffix("").parts:
-            if words(part) & REFUSED_WORDS:
-                broken.append(f"{place(root, path)} is called {part}")
+            broken += [f"{place(root, path)} is called {part}"] * bool(words(part) & REFUSED_WORDS)
         for name, line in classes(path):
-            if words(name) & REFUSED_WORDS:
-                broken.append(f"{place(root, path, line)} class {name}")
+            broken += [f"{place(root, path, line)} class {name}"] * bool(words(name) & REFUSED_WORDS)
     return broken
 
 
@@ -246,7 +243,7 @@ def classes(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def dotted(node: ast.expr, names: dict[str, str]) -> str:
-    """`dt.now` after `from datetime import datetime as dt` is datetime.datetime.now; "" if it is no plain name."""
+    """`dt.now` after `from datetime import datetime as dt` is datetime.datetime.now; "" if not a name."""
     match node:
         case ast.Name(id=name):
             return names.get(name, "")
@@ -272,7 +269,7 @@ def imported_names(path: Path) -> dict[str, str]:
 
 
 def only_the_wiring_reads_the_clock(root: Path) -> list[str]:
-    """Named, not only called: `clock=time.time` as a default is a reading too.  Monotonic time tells no hour."""
+    """Named, not only called: `clock=time.time` as a default is a reading too.  Monotonic time is free."""
     broken = []
     for path in tree.python(root, *tree.PRODUCT):
         name = place(root, path)
