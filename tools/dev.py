@@ -353,17 +353,22 @@ def become(arguments: Sequence[str | Path], *, at_root: bool) -> int:
 
 def checks() -> dict[str, list[str | Path]]:
     """What `./dev check` runs, by name."""
+    # Scripts are given to the venv's python: their first line names the place where they were installed.
     commands = VENV / "bin"
     wanted: dict[str, list[str | Path]] = {
-        "ruff check": [commands / "ruff", "check", "."],
-        "ruff format": [commands / "ruff", "format", "--check", "."],
+        "ruff check": [PYTHON, "-m", "ruff", "check", "."],
+        "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "."],
         "mypy --strict": [PYTHON, "-m", "mypy", "--strict"],
-        "import-linter": [commands / "lint-imports", "--no-logo"],
+        "import-linter": [PYTHON, commands / "lint-imports", "--no-logo"],
     }
     modules = [f"engine.{path.stem}" for path in sources()]
     if modules:
         native = [*sources(), *sorted((ROOT / "engine").glob("_*.pxd"))]
-        wanted["cython-lint"] = [commands / "cython-lint", *[path.relative_to(ROOT) for path in native]]
+        wanted["cython-lint"] = [
+            PYTHON,
+            commands / "cython-lint",
+            *[path.relative_to(ROOT) for path in native],
+        ]
         allowed = [f"--allowlist={ROOT / 'tools' / 'stubtest.allow'}", "--ignore-unused-allowlist"]
         for module in modules:
             wanted[f"stubtest {module}"] = [PYTHON, "-m", "mypy.stubtest", module, *allowed]
@@ -378,6 +383,8 @@ def check() -> int:
         done = subprocess.run(
             [str(argument) for argument in arguments],
             cwd=ROOT,
+            # cython-lint calls pycodestyle by its name.
+            env=os.environ | {"PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
