@@ -1,4 +1,4 @@
-"""Compares, then times calls: interleaved in rounds, so that a slow minute of the machine falls on all of them alike."""
+"""Compares, then times: interleaved in rounds, so that a slow minute of the machine falls on all alike."""
 
 import gc
 import statistics
