@@ -1,16 +1,16 @@
-"""One thing worth timing, and every way that we know to do it."""
+"""What a benchmark is: one piece of work, done by several implementations that must agree."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
-    """The same work by several implementations.
+    """One line of the table.
 
-    `name` is module/operation/case (`ucs2/cut/3-parts`); `run` maps an implementation (`cython`, `python`,
-    `peer`) to a call of it.  All must give equal results, or results that `check` accepts by raising nothing.
-    `per` is how many units (messages, records) one call handles: figures are given per unit.
+    `run` maps an implementation's name ("cython", "python", "peer") to a call without arguments.  Before
+    timing, all results must be equal or, where there is one, `check`, given the results by name, must not
+    raise.  `per` is how many units of work (messages, rows) one call does.
     """
 
     name: str

@@ -17,7 +17,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -58,6 +57,9 @@ CARILLON = """\
 #!/bin/sh
 exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -m server "$@"
 """
+
+# Of each check that fails; the rest is one command away.
+LINES_SHOWN = 40
 
 # What each command needs beyond the run-time dependencies.
 EXTRAS = {"test": ("test",), "check": ("test", "check"), "bench": ("test",)}
@@ -356,8 +358,8 @@ def checks() -> dict[str, list[str | Path]]:
     # Scripts are given to the venv's python: their first line names the place where they were installed.
     commands = VENV / "bin"
     wanted: dict[str, list[str | Path]] = {
-        "ruff check": [PYTHON, "-m", "ruff", "check", "."],
-        "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "."],
+        "ruff check": [PYTHON, "-m", "ruff", "check", "--output-format=concise", "."],
+        "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "--output-format=concise", "."],
         "mypy --strict": [PYTHON, "-m", "mypy", "--strict"],
         "import-linter": [PYTHON, commands / "lint-imports", "--no-logo"],
     }
@@ -396,7 +398,11 @@ def check() -> int:
         print(f"{name:<28} {verdict:<6} {time.monotonic() - begun:5.1f} s", flush=True)
         if done.returncode:
             failed.append(name)
-            print(re.sub(r"(?m)^", "    ", done.stdout.rstrip()), flush=True)
+            said = done.stdout.rstrip().splitlines()
+            if len(said) > LINES_SHOWN:
+                command = shlex.join(map(str, arguments))
+                said[LINES_SHOWN:] = [f"… {len(said) - LINES_SHOWN} more lines from: {command}"]
+            print("\n".join(f"    {line}" for line in said), flush=True)
     print(f"check: {', '.join(failed)} failed" if failed else f"check: all {len(checks())} passed")
     return 1 if failed else 0
 
