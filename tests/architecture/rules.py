@@ -22,7 +22,7 @@ CIMPORTS: dict[str, set[str]] = {
     "_ucs2": {"_octets"},
     "_gsm7": {"_octets"},
     "_segmentation": {"_octets", "_ucs2", "_gsm7"},
-    "_fields": {"_octets", "_ucs2", "_gsm7"},
+    "_fields": {"_octets", "_ucs2", "_gsm7", "_segmentation"},
     "_pdu": {"_octets", "_ucs2", "_gsm7", "_segmentation", "_fields"},
     "_at": {"_octets"},
     "_queue": set(),
