@@ -260,7 +260,7 @@ def module_stamps() -> dict[str, str]:
 
 def compile_modules(stale: Sequence[str]) -> None:
     jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with timed(f"compiling {len(stale)} native modules, {jobs} at a time"):
+    with timed(f"compiling {len(stale)} of {len(sources())} native modules, {jobs} at a time"):
         for stem in stale:
             # setuptools and Cython compare dates, and a checkout's dates say nothing about its contents.
             (ROOT / "build" / "cython" / "engine" / f"{stem}.c").unlink(missing_ok=True)
