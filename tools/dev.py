@@ -134,7 +134,7 @@ def step_environment() -> dict[str, str]:
     # A cache in the home directory only where the caller named one.
     if "PIP_CACHE_DIR" not in environment:
         environment["PIP_NO_CACHE_DIR"] = "1"
-    environment.setdefault("UV_CACHE_DIR", str(VENV / "cache"))
+    environment.setdefault("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
     return environment | {
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
@@ -209,7 +209,7 @@ def make_environment() -> None:
         raise Trouble(f"carillon: {VENV} is not a folder that ./dev made; move it away")
     with timed("environment"):
         if shutil.which("uv"):
-            # Cleared by hand: `uv venv` asks before it replaces, and `--clear` is younger than many a uv.
+            # Cleared by hand: `uv venv` does not replace, and its `--clear` is younger than many a uv.
             shutil.rmtree(VENV, ignore_errors=True)
             run(["uv", "venv", "--quiet", "--python", base_python(), VENV], "uv venv")
         else:
