@@ -237,6 +237,8 @@ def install(extras: Sequence[str]) -> None:
         if shutil.which("uv"):
             pip: list[str | Path] = ["uv", "pip", "install", "--quiet", "--python", PYTHON]
         else:
+            if not (VENV / "bin" / "pip").exists():  # made by uv, which has gone since
+                run([PYTHON, "-m", "ensurepip", "--default-pip"], "ensurepip")
             pip = [PYTHON, "-m", "pip", "install", "--quiet"]
         run([*pip, *requirements(extras)], "the installation of dependencies")
 
