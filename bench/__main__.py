@@ -99,9 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         print_figures(case, figures)
         results[case.name] = {name: dataclasses.asdict(figure) for name, figure in figures.items()}
     if options.json is not None:
-        options.json.write_text(
-            json.dumps({"machine": machine, "cases": results}, indent=1) + "\n", encoding="utf-8"
-        )
+        options.json.write_text(json.dumps({"machine": machine, "cases": results}, indent=1) + "\n", encoding="utf-8")
     for bench in flows:
         if bench.main is not None:
             print(f"\n{bench.name}", flush=True)

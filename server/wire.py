@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
-from engine.rack import ModemView
 from msgspec import Meta
 
 from engine import numbers
@@ -14,6 +13,7 @@ from engine.crm.marketing.campaigns import Campaign
 from engine.crm.people import customers
 from engine.crm.people.customers import Customer
 from engine.errors import Invalid, InvalidParam
+from engine.rack import ModemView
 from engine.store import ids
 from engine.traffic import inbox, messages
 from engine.traffic.events import Event

@@ -218,9 +218,7 @@ OFFENCES = [
     Offence(FACE, "engine/rack.py", "from ._segmentation import cut", "relative to the module"),
     Offence(FACE, "engine/crm/gate.py", "from .. import _queue", "from two folders up"),
     Offence(FACE, "engine/crm/gate.py", "from .._queue import Queue", "relative, two folders up"),
-    Offence(
-        FACE, "engine/apps/flow.py", "import importlib\nimportlib.import_module('engine._pdu')", "by name"
-    ),
+    Offence(FACE, "engine/apps/flow.py", "import importlib\nimportlib.import_module('engine._pdu')", "by name"),
     Offence(FACE, "engine/apps/flow.py", "x = __import__('engine._pdu')", "by the builtin"),
     Offence(FACE, "engine/apps/flow.py", "def f():\n    from engine import _pdu", "inside a function"),
     Offence(FACE, "engine/apps/flow.py", TYPE_CHECKING + "from engine import _pdu", "for types only"),
@@ -231,9 +229,7 @@ OFFENCES = [
     Offence(CIMPORT, "engine/_ucs2.pyx", "from engine cimport _gsm7", "a neighbour, from the package"),
     Offence(CIMPORT, "engine/_gsm7.pyx", "cimport engine._pdu", "upward"),
     Offence(CIMPORT, "engine/_gsm7.pxd", "from ._pdu cimport Writer", "upward, relative, in a declaration"),
-    Offence(
-        CIMPORT, "engine/_gsm7.pyx", "from engine._pdu cimport (\n    one,\n    two,\n)", "on many lines"
-    ),
+    Offence(CIMPORT, "engine/_gsm7.pyx", "from engine._pdu cimport (\n    one,\n    two,\n)", "on many lines"),
     Offence(CIMPORT, "engine/_queue.pyx", "from engine import sms", "Python from Cython"),
     Offence(CIMPORT, "engine/_at.pyx", "    import engine.modem.at as at", "inside a function"),
     Offence(CIMPORT, "engine/_pdu.pyx", "from engine.traffic.messages import Part", "a module two floors up"),
@@ -267,18 +263,12 @@ OFFENCES = [
     Offence(CLOCK, "engine/crm/gate.py", "import time as t\ndef f(clock=t.time_ns): ...", "as a default"),
     Offence(CLOCK, "engine/crm/gate.py", "from time import time as now\nnow()", "renamed"),
     Offence(CLOCK, "engine/crm/gate.py", "import time\ntime.gmtime()", "broken down"),
-    Offence(
-        CLOCK, "server/api/messages.py", "from datetime import UTC, datetime\ndatetime.now(UTC)", "datetime"
-    ),
+    Offence(CLOCK, "server/api/messages.py", "from datetime import UTC, datetime\ndatetime.now(UTC)", "datetime"),
     Offence(CLOCK, "server/api/messages.py", "import datetime as dt\ndt.datetime.utcnow()", "by module"),
     Offence(CLOCK, "server/api/messages.py", "from datetime import date\ndate.today()", "a date"),
-    Offence(
-        CLOCK, "engine/_queue.pyx", "cdef extern from 'time.h':\n    int clock_gettime(int, void*)", "in C"
-    ),
+    Offence(CLOCK, "engine/_queue.pyx", "cdef extern from 'time.h':\n    int clock_gettime(int, void*)", "in C"),
     Offence(CATCH, "engine/crm/gate.py", "try:\n    x\nexcept Exception:\n    raise", "Exception"),
-    Offence(
-        CATCH, "engine/crm/gate.py", "try:\n    x\nexcept (OSError, Exception) as e:\n    pass", "in a tuple"
-    ),
+    Offence(CATCH, "engine/crm/gate.py", "try:\n    x\nexcept (OSError, Exception) as e:\n    pass", "in a tuple"),
     Offence(CATCH, "engine/crm/gate.py", "try:\n    x\nexcept:\n    pass", "bare"),
     Offence(CATCH, "engine/crm/gate.py", "try:\n    x\nexcept BaseException:\n    pass", "BaseException"),
     Offence(
@@ -314,9 +304,7 @@ def test_every_rule_was_tried() -> None:
         pytest.param(CLOCK, "engine/modem/tc35i.py", "import time\ntime.monotonic()", id="monotonic time"),
         pytest.param(CLOCK, "engine/crm/gate.py", "import time\ntime.gmtime(0)", id="converting a time"),
         pytest.param(CLOCK, "engine/crm/gate.py", "def f(time):\n    return time.time()", id="another time"),
-        pytest.param(
-            CATCH, "engine/crm/gate.py", "try:\n    x\nexcept BaseException:\n    raise", id="tidying"
-        ),
+        pytest.param(CATCH, "engine/crm/gate.py", "try:\n    x\nexcept BaseException:\n    raise", id="tidying"),
         pytest.param(NOUN, "bench/baseline.py", "class Database: ...", id="a word inside a word"),
     ],
 )

@@ -46,9 +46,7 @@ class Port:
         ignored rather than read as NUL.  Raises ModemLost if it cannot be opened or someone else holds it.
         """
         try:
-            device = serial.Serial(
-                path, baud, timeout=0, write_timeout=0, rtscts=hardware_flow, exclusive=True
-            )
+            device = serial.Serial(path, baud, timeout=0, write_timeout=0, rtscts=hardware_flow, exclusive=True)
         except (OSError, ValueError) as trouble:  # SerialException is an OSError
             raise ModemLost(_reason(trouble)) from trouble
         try:

@@ -287,11 +287,7 @@ def report_form(modem: TC35i, command: Command) -> str:
             settings.ssconf[1] if filler is None else filler,
         )
         return ""
-    return (
-        "^SSCONF: (0,1),(0,1)"
-        if command.form == "=?"
-        else f"^SSCONF: {settings.ssconf[0]},{settings.ssconf[1]}"
-    )
+    return "^SSCONF: (0,1),(0,1)" if command.form == "=?" else f"^SSCONF: {settings.ssconf[0]},{settings.ssconf[1]}"
 
 
 def storage_order(modem: TC35i, command: Command) -> str:

@@ -8,10 +8,9 @@ from aiohttp import web
 from engine import numbers, sms
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
-from engine.traffic import inbox, intents, messages
+from engine.traffic import inbox, messages
 from engine.traffic.inbox import RECEIVED
-from engine.traffic.intents import Resolution
-from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown
+from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution
 from engine.wiring import Engine
 from server import wire
 from server.context import ENGINE
@@ -123,8 +122,7 @@ async def resolve(request: web.Request) -> web.Response:
     """Decide about an unknown message: it was sent, it failed, or it shall be sent again."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), wire.Resolve)
-    resolution = Resolution(body.as_)
-    record = await engine.store.write(intents.resolve, wire.id_of(request, "msg"), resolution, engine.now_ms())
+    record = await engine.resolve(wire.id_of(request, "msg"), Resolution(body.as_))
     return wire.reply(wire.message(record))
 
 

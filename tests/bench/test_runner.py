@@ -34,8 +34,7 @@ def test_a_check_decides_where_results_may_differ() -> None:
 def test_figures_are_per_unit() -> None:
     work = range(20_000)
     one, ten = (
-        measure(Case("toy/sum/units", {"python": lambda: sum(work)}, per=per), rounds=3)["python"]
-        for per in (1, 10)
+        measure(Case("toy/sum/units", {"python": lambda: sum(work)}, per=per), rounds=3)["python"] for per in (1, 10)
     )
     assert 4 < one.median_ns / ten.median_ns < 25
 
@@ -52,9 +51,7 @@ def test_prints_the_machine_and_writes_the_figures(
     assert set(figures["cases"]["toy/add/plain"]) == {"python", "cython"}
 
 
-def test_a_flow_runs_only_when_it_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_flow_runs_only_when_it_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     given: list[list[str]] = []
 
     async def main(args: Sequence[str]) -> None:

@@ -101,9 +101,7 @@ def test_agrees_with_the_plain_python_codec(text: str, fill_bits: int) -> None:
 
 
 @given(st.binary(max_size=140), st.integers(0, 6), st.data())
-def test_reads_any_octets_as_the_plain_python_codec_does(
-    octets: bytes, fill_bits: int, data: st.DataObject
-) -> None:
+def test_reads_any_octets_as_the_plain_python_codec_does(octets: bytes, fill_bits: int, data: st.DataObject) -> None:
     septets = data.draw(st.integers(0, max(0, (8 * len(octets) - fill_bits) // 7)))
     if (fill_bits + 7 * septets + 7) // 8 <= len(octets):
         assert _gsm7.unpack(octets, septets, fill_bits) == baseline.unpack(octets, septets, fill_bits)

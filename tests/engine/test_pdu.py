@@ -336,7 +336,7 @@ def outcome(codec: Any, tpdu: bytes, direction: str) -> object:
 
 
 def test_damaged_pdus_are_read_as_the_plain_python_codec_reads_them_or_refused() -> None:
-    dice = random.Random(23_040)  # noqa: S311
+    dice = random.Random(23_040)
     seeds = [(bytes.fromhex(vector["tpdu"]), vector["direction"]) for vector in VECTORS]
     read = 0
     for _ in range(20_000):
@@ -362,7 +362,5 @@ def test_damaged_pdus_are_read_as_the_plain_python_codec_reads_them_or_refused()
 
 
 @given(st.binary(max_size=200), st.sampled_from(["sc2ms", "ms2sc"]))
-def test_any_octets_are_read_as_the_plain_python_codec_reads_them_or_refused(
-    tpdu: bytes, direction: str
-) -> None:
+def test_any_octets_are_read_as_the_plain_python_codec_reads_them_or_refused(tpdu: bytes, direction: str) -> None:
     assert outcome(_pdu, tpdu, direction) == outcome(baseline, tpdu, direction)

@@ -9,12 +9,10 @@ from engine._segmentation import cut, measure
 from engine.errors import CodecError
 
 # Long enough for several parts, and dense in what must not be cut.
-GSM7_TEXTS = st.lists(
-    st.sampled_from(["a", "€", "[", "hello ", "{}", "é", "0123456789" * 7]), max_size=60
-).map("".join)
-ANY_TEXTS = st.lists(
-    st.sampled_from(["a", "€", "漢", "😀", "語" * 30, "👍🏽", "0123456789" * 6]), max_size=40
-).map("".join)
+GSM7_TEXTS = st.lists(st.sampled_from(["a", "€", "[", "hello ", "{}", "é", "0123456789" * 7]), max_size=60).map("".join)
+ANY_TEXTS = st.lists(st.sampled_from(["a", "€", "漢", "😀", "語" * 30, "👍🏽", "0123456789" * 6]), max_size=40).map(
+    "".join
+)
 RANDOM_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 

@@ -91,9 +91,7 @@ def test_the_filler_of_a_stored_record_is_passed_over(printed: str) -> None:
         pytest.param("00" * 257, None, "pdu", 256, id="too long for any record"),
     ],
 )
-def test_refuses_what_no_modem_should_print(
-    printed: str, length: int | None, field: str, offset: int | None
-) -> None:
+def test_refuses_what_no_modem_should_print(printed: str, length: int | None, field: str, offset: int | None) -> None:
     with pytest.raises(CodecError) as refused:
         sms.read(printed, length)
     assert (refused.value.field, refused.value.offset) == (field, offset)
@@ -121,9 +119,7 @@ def test_reads_what_other_decoders_read(vector: dict[str, Any]) -> None:
     expected = vector["fields"]
     kinds = {"SMS-DELIVER": "Deliver", "SMS-SUBMIT": "Submit", "SMS-STATUS REPORT": "StatusReport"}
     assert type(found).__name__ == kinds[expected["type"]]
-    number = next(
-        getattr(found, name) for name in ("originator", "destination", "recipient") if hasattr(found, name)
-    )
+    number = next(getattr(found, name) for name in ("originator", "destination", "recipient") if hasattr(found, name))
     assert number.removeprefix("+") == expected.get("address", "")
     for field, name in (("pid", "protocol"), ("dcs", "coding"), ("mr", "reference"), ("status", "outcome")):
         if field in expected:
@@ -147,8 +143,7 @@ def test_reads_what_other_decoders_read(vector: dict[str, Any]) -> None:
 
 def test_the_collection_is_whole() -> None:
     kinds = Counter(
-        "refused" if vector["must_fail"] else "text" if vector["text"] is not None else "fields"
-        for vector in VECTORS
+        "refused" if vector["must_fail"] else "text" if vector["text"] is not None else "fields" for vector in VECTORS
     )
     assert kinds == {"refused": 28, "text": 159, "fields": 24}
     assert {vector["id"] for vector in VECTORS} >= set(OUT_OF_SCOPE)
@@ -166,7 +161,7 @@ def test_the_collection_is_whole() -> None:
     st.sampled_from(["auto", "ucs2"]),
     st.none() | st.integers(0, 3),
 )
-def test_what_is_written_is_read_again_and_the_plain_python_codec_writes_the_same(  # noqa: PLR0917
+def test_what_is_written_is_read_again_and_the_plain_python_codec_writes_the_same(
     destination: str,
     text: str,
     concatenation: int,
@@ -223,7 +218,7 @@ def test_a_lone_surrogate_is_refused_by_every_function() -> None:
 
 
 def test_damaged_lines_are_read_or_refused() -> None:
-    dice = random.Random(27_005)  # noqa: S311
+    dice = random.Random(27_005)
     lines = [REPORT_LINE, DELIVER_LINE, SUBMIT_LINE.decode(), *("00" + vector["tpdu"] for vector in VECTORS)]
     read = 0
     for _ in range(5_000):

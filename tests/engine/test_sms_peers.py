@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(tshark_sms.missing(), reason="tshark is not inst
 
 def random_messages(count: int) -> list[tuple[str, str, bool]]:
     """Destination, text and the wish for a report: every character of the alphabet, and other scripts."""
-    dice = random.Random(160)  # noqa: S311
+    dice = random.Random(160)
     scripts = [
         "@£$¥èéùìòÇ\nØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿",
         "abcdefghijklmnopqrstuvwxyzäöñüà ^{}\\[~]|€",
@@ -32,15 +32,11 @@ def test_tshark_reads_what_we_write() -> None:
     expected = []
     tpdus = []
     for number, (destination, text, wants_report) in enumerate(random_messages(250)):
-        parts = sms.encode(
-            destination, text, concatenation=number % 256, validity_s=3_600, wants_report=wants_report
-        )
+        parts = sms.encode(destination, text, concatenation=number % 256, validity_s=3_600, wants_report=wants_report)
         for tpdu, part in zip(parts, sms.cut(text), strict=True):
             tpdus.append(tpdu)
             coding = 8 if sms.measure(text).alphabet == sms.Alphabet.UCS2 else 0
-            expected.append(
-                {"destination": destination, "text": part, "wants_report": wants_report, "coding": coding}
-            )
+            expected.append({"destination": destination, "text": part, "wants_report": wants_report, "coding": coding})
     assert len(tpdus) > 400
     found = tshark_sms.decode_submits(tpdus)
     for ours, theirs in zip(expected, found, strict=True):

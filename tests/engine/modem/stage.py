@@ -54,9 +54,7 @@ class Stage:
         self._task = asyncio.create_task(self.pool.run())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self.pool.close(grace_s=0)
         await self._task
         for puppet in self._puppets:

@@ -23,21 +23,15 @@ PDU = "0791947101670000040D91945107000040F20000622041015103400453EA130A"
 TRANSCRIPTS = [
     pytest.param(b"\r\nOK\r\n", [OK], id="ok"),
     pytest.param(b"\r\n> ", [PROMPT], id="the prompt has no end of line"),
-    pytest.param(
-        b"\r\n+CMGS: 42\r\n\r\nOK\r\n", [Info("+CMGS: 42"), OK], id="a reference, and the OK behind it"
-    ),
+    pytest.param(b"\r\n+CMGS: 42\r\n\r\nOK\r\n", [Info("+CMGS: 42"), OK], id="a reference, and the OK behind it"),
     pytest.param(b"\r\n+CMS ERROR: 38\r\n", [Final(False, cms=38)], id="a refusal by the network"),
     pytest.param(b"\r\n+CME ERROR: 14\r\n", [Final(False, cme=14)], id="a SIM that is busy"),
     pytest.param(b"\r\n+CMS ERROR: network timeout\r\n", [Final(False, cms=332)], id="an error in words"),
     pytest.param(b"\r\n+CMS ERROR: unknown error\r\n", [Final(False, cms=500)], id="500 in words"),
-    pytest.param(
-        b"\r\n+CMS ERROR: what now\r\n", [Final(False, cms=500)], id="words nobody knows are ambiguous"
-    ),
+    pytest.param(b"\r\n+CMS ERROR: what now\r\n", [Final(False, cms=500)], id="words nobody knows are ambiguous"),
     pytest.param(b"\r\n+CME ERROR: SIM busy\r\n", [Final(False, cme=14)], id="words in capitals"),
     pytest.param(b"\r\nERROR\r\n", [ERROR], id="a bare error"),
-    pytest.param(
-        b'\r\n+CMTI: "MT",3\r\n\r\n> ', [Indication("+CMTI", "MT", 3), PROMPT], id="news before the prompt"
-    ),
+    pytest.param(b'\r\n+CMTI: "MT",3\r\n\r\n> ', [Indication("+CMTI", "MT", 3), PROMPT], id="news before the prompt"),
     pytest.param(
         b'\r\n+CMGS: 7\r\n\r\n+CDSI: "MT",12\r\n\r\nOK\r\n',
         [Info("+CMGS: 7"), Indication("+CDSI", "MT", 12), OK],
@@ -48,33 +42,21 @@ TRANSCRIPTS = [
         [Unsolicited("+CMT: ,24", PDU), OK],
         id="a pushed message takes the line below",
     ),
-    pytest.param(
-        b"\r\n+CDS: 26\r\n\r\nOK\r\n", [Unsolicited("+CDS: 26"), OK], id="a pushed report that lost its PDU"
-    ),
-    pytest.param(
-        b"\r\n+CREG: 0,1\r\n\r\nOK\r\n", [Info("+CREG: 0,1"), OK], id="the registration that was asked for"
-    ),
-    pytest.param(
-        b'\r\n+CREG: 1,"00A1","BEEF"\r\n', [Unsolicited('+CREG: 1,"00A1","BEEF"')], id="and unasked"
-    ),
+    pytest.param(b"\r\n+CDS: 26\r\n\r\nOK\r\n", [Unsolicited("+CDS: 26"), OK], id="a pushed report that lost its PDU"),
+    pytest.param(b"\r\n+CREG: 0,1\r\n\r\nOK\r\n", [Info("+CREG: 0,1"), OK], id="the registration that was asked for"),
+    pytest.param(b'\r\n+CREG: 1,"00A1","BEEF"\r\n', [Unsolicited('+CREG: 1,"00A1","BEEF"')], id="and unasked"),
     pytest.param(b"\r\n^SMGO: 2\r\n", [Unsolicited("^SMGO: 2")], id="a full store"),
     pytest.param(b"\r\n^SMGO: 0,0\r\n", [Info("^SMGO: 0,0")], id="the setting of that"),
     pytest.param(b"^SYSSTART\r\n", [Unsolicited("^SYSSTART")], id="a start without a line before it"),
-    pytest.param(
-        b"\r\n+CSQ: 1^SYSSTART\r\n", [Unsolicited("^SYSSTART")], id="a start in the middle of a line"
-    ),
-    pytest.param(
-        b"\r\nRING\r\n\r\n^SHUTDOWN\r\n", [Unsolicited("RING"), Unsolicited("^SHUTDOWN")], id="a call"
-    ),
+    pytest.param(b"\r\n+CSQ: 1^SYSSTART\r\n", [Unsolicited("^SYSSTART")], id="a start in the middle of a line"),
+    pytest.param(b"\r\nRING\r\n\r\n^SHUTDOWN\r\n", [Unsolicited("RING"), Unsolicited("^SHUTDOWN")], id="a call"),
     pytest.param(
         b"\r\n+CMGR: 0,,24\r\n" + PDU.encode() + b"\r\n\r\nOK\r\n",
         [Info("+CMGR: 0,,24"), Info(PDU), OK],
         id="a message that was read",
     ),
     pytest.param(b"\x00\r\n\x11OK\x13\r\n", [OK], id="a break and flow characters are no text"),
-    pytest.param(
-        b"x" * (LONGEST_LINE + 1) + b"\r\nOK\r\n", [OK], id="a line of hostile length is dropped whole"
-    ),
+    pytest.param(b"x" * (LONGEST_LINE + 1) + b"\r\nOK\r\n", [OK], id="a line of hostile length is dropped whole"),
     pytest.param(b'\r\n+CMTI: "MT",99999999\r\n', [Unsolicited('+CMTI: "MT",99999999')], id="an absurd slot"),
 ]
 

@@ -19,9 +19,7 @@ PDU = "0791947101670000040D91945107000040F20000622041015103400453EA130A"
             [Record(1, 0, PDU, 24), Record(2, 3, PDU, 24)],
             id="a name with a comma, and another",
         ),
-        pytest.param(
-            ["+CMGL: 1,0,,24", "+CMGL: 2,0,,24", PDU], [Record(2, 0, PDU, 24)], id="a PDU went missing"
-        ),
+        pytest.param(["+CMGL: 1,0,,24", "+CMGL: 2,0,,24", PDU], [Record(2, 0, PDU, 24)], id="a PDU went missing"),
         pytest.param(["+CMGR: 0,,24", PDU + ",0"], [Record(7, 0, PDU, 24)], id="a tail of some firmware"),
         pytest.param([], [], id="nothing"),
     ],

@@ -26,9 +26,7 @@ def text_in(desk: Desk, text: str = "STOP") -> None:
         pytest.param(b"AT\r", b"AT\r\r\nOK\r\n", id="echo keeps the CR"),
         pytest.param(b"at\r", b"at\r\r\nOK\r\n", id="lower case"),
         pytest.param(b"AT+CSQ\r", b"AT+CSQ\r\r\n+CSQ: 19,99\r\n\r\nOK\r\n", id="a line of information"),
-        pytest.param(
-            b"ATI\r", b"ATI\r\r\nSIEMENS\r\nTC35i\r\nREVISION 03.01\r\n\r\nOK\r\n", id="three lines"
-        ),
+        pytest.param(b"ATI\r", b"ATI\r\r\nSIEMENS\r\nTC35i\r\nREVISION 03.01\r\n\r\nOK\r\n", id="three lines"),
         pytest.param(b"ATE0\rAT\r", b"ATE0\r\r\nOK\r\n\r\nOK\r\n", id="no echo after ATE0"),
         pytest.param(b"AT+NO\r", b"AT+NO\r\r\nERROR\r\n", id="unknown"),
         pytest.param(b"At\r", b"At\r", id="mixed case is echoed and nothing more"),

@@ -16,12 +16,8 @@ from engine.sim.grammar import Command, parse
         pytest.param(b"ATE0V1", [("E", "=", "0"), ("V", "=", "1")], id="basic commands run together"),
         pytest.param(b"AT&FE0", [("&F", "=", ""), ("E", "=", "0")], id="ampersand takes one letter"),
         pytest.param(b"AT\\Q3", [("\\Q", "=", "3")], id="backslash takes one letter"),
-        pytest.param(
-            b"AT+CMEE=1;+CREG=1", [("+CMEE", "=", "1"), ("+CREG", "=", "1")], id="semicolon divides"
-        ),
-        pytest.param(
-            b'AT+CPMS="M;T","SM"', [("+CPMS", "=", '"M;T","SM"')], id="but not between quotation marks"
-        ),
+        pytest.param(b"AT+CMEE=1;+CREG=1", [("+CMEE", "=", "1"), ("+CREG", "=", "1")], id="semicolon divides"),
+        pytest.param(b'AT+CPMS="M;T","SM"', [("+CPMS", "=", '"M;T","SM"')], id="but not between quotation marks"),
         pytest.param(b"\x1b\n?AT+CSQ", [("+CSQ", "", "")], id="noise before AT is passed over"),
         pytest.param(b"ATS0=1", [("S", "=", "0=1")], id="S registers"),
         pytest.param(b"ATD+49170;", [("D", "=", "+49170;")], id="a dial string takes the rest"),

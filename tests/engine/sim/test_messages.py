@@ -14,13 +14,9 @@ DELIVER = b"0891683109000000F0040D91945107000040F20008"
     ("wrote", "heard"),
     [
         pytest.param(b"AT+CPMS?", b'+CPMS: "MT",0,40,"MT",0,40,"MT",0,40', id="factory memories"),
-        pytest.param(
-            b"AT+CPMS=?", b'+CPMS: ("MT","SM","ME"),("MT","SM","ME"),("MT","SM")', id="mem3 is never ME"
-        ),
+        pytest.param(b"AT+CPMS=?", b'+CPMS: ("MT","SM","ME"),("MT","SM","ME"),("MT","SM")', id="mem3 is never ME"),
         pytest.param(b'AT+CPMS="SM","SM","SM"', b"+CPMS: 0,15,0,15,0,15", id="all on the SIM"),
-        pytest.param(
-            b"AT+CPMS=SM,ME", b"+CPMS: 0,15,0,25,0,40", id="without quotation marks, and two of three"
-        ),
+        pytest.param(b"AT+CPMS=SM,ME", b"+CPMS: 0,15,0,25,0,40", id="without quotation marks, and two of three"),
         pytest.param(b"AT+CSMS?", b"+CSMS: 0,1,1,1", id="phase 2"),
         pytest.param(b"AT+CSMS=1", b"+CSMS: 1,1,1", id="phase 2+"),
         pytest.param(b"AT+CNMI?", b"+CNMI: 0,0,0,0,1", id="no indications"),

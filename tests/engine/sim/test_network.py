@@ -50,9 +50,7 @@ async def test_a_lost_submission_is_neither_answered_nor_accepted(desk: Desk) ->
     assert not desk.network.accepted
 
 
-async def test_a_lost_answer_leaves_the_part_accepted(
-    desk: Desk, ledger_lines: Callable[[], list[str]]
-) -> None:
+async def test_a_lost_answer_leaves_the_part_accepted(desk: Desk, ledger_lines: Callable[[], list[str]]) -> None:
     desk.network.loses_answer = lambda _destination: True
     assert submit(desk) == []
     assert len(ledger_lines()) == 1

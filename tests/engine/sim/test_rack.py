@@ -59,9 +59,7 @@ async def test_a_killed_host_leaves_its_prompt_open_and_its_messages_in_place(
     assert b"+CMGR: 0,," in await second.ask(b"AT+CMGR=1")
 
 
-async def test_the_ledger_line_is_there_before_cmgs(
-    racks: Callable[..., Rack], hosts: Connect, tmp_path: Path
-) -> None:
+async def test_the_ledger_line_is_there_before_cmgs(racks: Callable[..., Rack], hosts: Connect, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     host = hosts(racks(ledger=ledger).ports[0])
     await host.transcript(*ECHO_OFF, ASK, b"\r\n> ", GIVE, b"\r\n+CMGS")
@@ -90,9 +88,7 @@ async def test_unplugging_hangs_the_host_up_and_plugging_gives_a_new_line(
 @pytest.mark.parametrize(
     "mood", [pytest.param(ONE_OCTET, id="one octet at a time"), pytest.param(slow(57_600), id="57600 baud")]
 )
-async def test_a_moody_line_carries_the_same_octets(
-    racks: Callable[..., Rack], hosts: Connect, mood: object
-) -> None:
+async def test_a_moody_line_carries_the_same_octets(racks: Callable[..., Rack], hosts: Connect, mood: object) -> None:
     host = hosts(racks(mood=mood, rate_baud=0).ports[0])
     await host.transcript(*ECHO_OFF, ASK, b"\r\n> ", GIVE, SENT, b"ATI\r", b"\r\nSIEMENS\r\nTC35i\r\n")
 
@@ -157,9 +153,7 @@ async def test_the_rack_describes_itself(racks: Callable[..., Rack], tmp_path: P
     assert [one.name for one in (tmp_path / "rack").iterdir()] == [".rack.lock"]
 
 
-async def test_names_outlive_a_killed_rack(
-    racks: Callable[..., Rack], hosts: Connect, tmp_path: Path
-) -> None:
+async def test_names_outlive_a_killed_rack(racks: Callable[..., Rack], hosts: Connect, tmp_path: Path) -> None:
     folder = tmp_path / "rack"
     folder.mkdir()
     for name in ("modem-00", "modem-07"):

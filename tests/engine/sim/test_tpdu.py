@@ -15,9 +15,7 @@ ORDER = "0000A7104F39B92C07C564331A485E0E93F3"
         pytest.param(f"3100{TO_42}{ORDER}", "+4915700000042", True, True, id="relative validity, report"),
         pytest.param(f"0100{TO_42}000402CAFE", "+4915700000042", False, True, id="8 bit, no validity"),
         pytest.param("0100038121F3000800", "123", False, True, id="national, UCS2, empty"),
-        pytest.param(
-            f"4100{TO_42}000808050003070201" + "0041", "+4915700000042", False, False, id="part 1 of 2"
-        ),
+        pytest.param(f"4100{TO_42}000808050003070201" + "0041", "+4915700000042", False, False, id="part 1 of 2"),
         pytest.param(f"4100{TO_42}00080706080400070202", "+4915700000042", False, True, id="part 2 of 2"),
     ],
 )
