@@ -16,7 +16,7 @@ from enum import Enum
 from functools import partial
 from typing import ClassVar
 
-from engine.sim.grammar import CME_TEXTS, CME_UNKNOWN, CMS_TEXTS, CMS_TIMER, CMS_UNKNOWN, Refused, Word, parse
+from engine.sim.grammar import CME_TEXTS, CMS_TEXTS, CMS_TIMER, CMS_UNKNOWN, Refused, Word, parse
 from engine.sim.profile import Quirks, Settings
 
 CR, ESC, CTRL_Z = b"\r", b"\x1b", b"\x1a"
@@ -145,7 +145,7 @@ class Dialogue:
             for command in commands:
                 word = self._words.get(command.name)
                 if word is None:
-                    raise Refused(cme=CME_UNKNOWN)
+                    raise Refused()  # plain, whatever AT+CMEE says: traces of the MC55i show it
                 if word.alone and len(commands) > 1:
                     raise Refused()
                 if word.locked is not None and not self.is_unlocked:
