@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.sim.dialogue import LINE_OCTETS
+from engine.sim.network import Network
+from engine.sim.profile import Quirks
 
 from .conftest import Desk
 
@@ -45,6 +49,42 @@ async def test_octets_may_come_one_by_one(desk: Desk) -> None:
     assert heard == b"AT+CSQ\r\r\n+CSQ: 19,99\r\n\r\nOK\r\n"
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"AT\r",
+                b"A",
+                b"at",
+                b"T\r",
+                b"\r",
+                b"\n",
+                b"\x1b",
+                b"\x1a",
+                b"\b",
+                ASK,
+                GIVE,
+                b"AT+CMGL=4\r",
+                b'"',
+                b";",
+            ]
+        )
+        | st.binary(max_size=8),
+        max_size=12,
+    ).map(b"".join),
+    st.lists(st.integers(0, 200), max_size=6).map(sorted),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+async def test_it_is_the_same_talk_however_it_is_cut(typed: bytes, cuts: list[int]) -> None:
+    whole, pieces = (Desk(Network(seed=1, now_ms=lambda: 0), Quirks()) for _ in range(2))
+    heard = whole.say(typed)
+    said = b"".join(pieces.say(typed[a:b]) for a, b in zip([0, *cuts], [*cuts, len(typed)], strict=True))
+    assert said == heard
+    for desk in (whole, pieces):
+        assert desk.say(b"\x1b\rAT\r").endswith(b"\r\nOK\r\n") or b"Q1" in typed.upper()
+        desk.modem.power_off()
+
+
 async def test_a_command_line_holds_391_characters(desk: Desk) -> None:
     desk.quietly()
     longest = b"AT+CSCS=" + b"x" * (LINE_OCTETS - 8)
@@ -60,10 +100,11 @@ async def test_message_commands_stand_alone(desk: Desk) -> None:
 
 async def test_cmee_decides_how_an_error_is_said(desk: Desk) -> None:
     desk.quietly("AT+CMEE=1")
-    assert desk.say(b"AT+NO\r") == b"\r\n+CME ERROR: 100\r\n"
+    assert desk.say(b"AT+CREG=9\r") == b"\r\n+CME ERROR: 100\r\n"
+    assert desk.say(b"AT+NO\r") == b"\r\nERROR\r\n", "it does not know what it does not know"
     assert desk.say(b"AT+CMGR=99\r") == b"\r\n+CMS ERROR: 321\r\n"
     desk.quietly("AT+CMEE=2")
-    assert desk.say(b"AT+NO\r") == b"\r\n+CME ERROR: unknown\r\n"
+    assert desk.say(b"AT+CREG=9\r") == b"\r\n+CME ERROR: unknown\r\n"
     assert desk.say(b"AT+CMGR=99\r") == b"\r\n+CMS ERROR: invalid memory index\r\n"
 
 
