@@ -47,6 +47,7 @@ class Stage:
             on_received=self.on_received,
             on_change=self._on_change,
         )
+        self.on_free: Callable[[Modem], None] | None = None
         self._news = asyncio.Event()
         self._puppets: list[Puppet] = []
 
@@ -91,6 +92,8 @@ class Stage:
     def _on_free(self, modem: Modem) -> None:
         self.free.append(modem)
         self._news.set()
+        if self.on_free is not None:
+            self.on_free(modem)
 
     def _on_lost(self, modem: Modem) -> None:
         self.lost.append(modem)

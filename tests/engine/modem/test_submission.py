@@ -62,6 +62,11 @@ async def test_an_ambiguous_code_behind_the_pdu_means_unknown() -> None:
     assert outcome.cms == 332
 
 
+async def test_an_ok_behind_a_line_that_lost_an_octet_means_unknown() -> None:
+    outcome = (await submission(PROMPT, Info("+CGS: 42"), OK)).outcome
+    assert isinstance(outcome, SubmitUnknown)
+
+
 async def test_a_late_temporary_failure_means_unknown_and_an_early_one_does_not() -> None:
     for after_s, error in ((3.0, SubmitRefused), (26.0, SubmitUnknown)):
         begun = await submission(PROMPT, at_s=100)

@@ -69,6 +69,17 @@ async def test_how_a_submit_fails_and_that_the_next_one_goes(
         assert await modem.submit(PDU, LENGTH) == 1
 
 
+async def test_a_reference_whose_ok_is_lost_is_accepted_without_waiting_for_the_network(
+    tmp_path: Path,
+) -> None:
+    async with Stage(tmp_path, result_timeout_s=FAR_S) as stage:
+        puppet = stage.puppet()
+        modem = await stage.modem()
+        puppet.on_pdu = lambda _: b"\r\n+CMGS: 9\r\n"
+        assert await asyncio.wait_for(modem.submit(PDU, LENGTH), 5) == 9
+        await stage.modem(2)
+
+
 async def test_an_error_instead_of_the_prompt_is_a_refusal(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         puppet = stage.puppet()
