@@ -5,9 +5,11 @@ checks and the address and undefined-behaviour sanitizers; it never changes what
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler.Errors import CompileError
 from setuptools import Extension, setup
 
 CHECKED = os.environ.get("ENGINE_CHECKED") == "1"
@@ -33,11 +35,16 @@ extensions = [
     for source in sorted(Path("engine").glob("_*.pyx"))
 ]
 
-setup(
-    ext_modules=cythonize(
+try:
+    modules = cythonize(
         extensions,
         compiler_directives=DIRECTIVES,
         nthreads=os.cpu_count() or 1,
         build_dir="build/cython",
-    ),
-)
+        quiet=True,
+    )
+except CompileError as error:
+    # Cython has already shown the line; the tracebacks of its worker processes would hide it.
+    sys.exit(f"setup.py: {error} does not compile")
+
+setup(ext_modules=modules)

@@ -144,6 +144,8 @@ cdef str read_service_centre(Reader* source):
         raise CodecError("more than 20 digits", "service_centre", source.at - 1 - source.start)
     kind = (octet(source, "service_centre") >> 4) & 7
     octets = span(source, length - 1, "service_centre")
+    if kind == ALPHANUMERIC_TYPE:
+        return _gsm7.read(octets, 0, 8 * (length - 1) // 7)
     return read_digits(source, octets, 2 * (length - 1), kind == INTERNATIONAL_TYPE, "service_centre")
 
 
@@ -155,7 +157,7 @@ cdef inline int swapped(uint8_t octet) noexcept nogil:
 
 
 cdef int64_t days_since_epoch(int year, int month, int day) noexcept nogil:
-    """Days from 1970-01-01 to a Gregorian date.  A year is taken to begin in March, so that a leap day ends it."""
+    """Days from 1970-01-01 to a date.  Years are taken to begin in March, so that a leap day ends one."""
     cdef int y = year - 1 if month <= 2 else year
     cdef int day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
     return <int64_t>y * 365 + y // 4 - y // 100 + y // 400 + day_of_year - 719468
@@ -164,7 +166,8 @@ cdef int64_t days_since_epoch(int year, int month, int day) noexcept nogil:
 cdef object read_time(const uint8_t* stamp):
     """Milliseconds since the epoch, UTC; None for what is no date.
 
-    §9.2.3.11: seven octets of swapped digits.  Years are 2000 to 2099.  The seventh octet is the zone in quarters of an hour, its bit 3 the minus sign.
+    §9.2.3.11: seven octets of swapped digits.  Years are 2000 to 2099.  The seventh octet is the zone in
+    quarters of an hour, its bit 3 the minus sign.
     """
     cdef int year = swapped(stamp[0])
     cdef int month = swapped(stamp[1])

@@ -223,7 +223,7 @@ def pack(str text not None, int fill_bits=0):
 
 
 def unpack(bytes octets not None, int septets, int fill_bits=0):
-    """The text of 0 to 255 `septets` behind 0 to 6 `fill_bits`.  Raises CodecError if `octets` are too few."""
+    """The text of 0 to 255 `septets` behind 0 to 6 `fill_bits`.  Raises CodecError where octets lack."""
     if not 0 <= fill_bits <= 6:
         raise CodecError("fill bits reach the next septet: 0 to 6", "fill_bits")
     if not 0 <= septets <= LONGEST:

@@ -127,7 +127,7 @@ def encode(
     str destination not None,
     str text not None,
     *,
-    long concatenation=0,
+    object concatenation=0,
     object validity_s=None,
     bint wants_report=False,
     str alphabet not None="auto",
@@ -350,7 +350,7 @@ cdef Tpdu read_tpdu(Reader* source, bint from_network, bint from_us):
     elif kind == SUBMIT and from_us:
         out = read_submit(source, first)
     else:
-        raise CodecError("a type of message that is not read here", "message_type", source.at - source.start - 1)
+        raise CodecError("not a type that is read here", "message_type", source.at - source.start - 1)
     if not only_filler(source):
         raise CodecError("octets behind the end", "length", source.at - source.start)
     return out

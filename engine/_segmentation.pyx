@@ -46,6 +46,7 @@ cdef int count_parts(Plan* planned) except -1:
     cdef int joined = JOINED_SEPTETS if planned.alphabet == GSM7 else JOINED_UNITS
     cdef Py_ssize_t end = 0
     cdef int units = 0
+    cdef int parts
     if planned.units <= alone:
         planned.parts = 1
         planned.room = alone - <int>planned.units

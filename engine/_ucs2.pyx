@@ -1,8 +1,8 @@
 """UCS2 (3GPP TS 23.038 §6.2.3) as phones speak it: UTF-16, high octet first.
 
 Owns 16-bit code units: counting them, cutting a text so that no surrogate pair is halved, writing and
-reading them.  The standard knows no pairs, but phones do: half an emoji shows as two boxes on two parts.  Knows
-nothing of headers, parts or TPDUs.
+reading them.  The standard knows no pairs, but phones do: half an emoji shows as two boxes on two parts.
+Knows nothing of headers, parts or TPDUs.
 
 The C functions take a str as CPython holds it (`kind` octets per character) with `begin` and `end` in
 characters, checked by the caller.

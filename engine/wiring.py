@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,7 +16,7 @@ from engine.access import tokens
 from engine.apps.router import router_of
 from engine.config import Settings
 from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, recipients
+from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.people import consent, customers, suppressions
 from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
@@ -47,9 +46,15 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *suppressions.TABLES,
     *recipients.TABLES,
     *campaigns.TABLES,
+    *uploads.TABLES,
 )
 
 _MODEM_NEWS: Final = {"ready": "modem.up", "lost": "modem.lost", "quarantined": "modem.quarantined"}
+
+
+def _tell_modem(txn: Txn, view: ModemView, now_ms: int) -> None:
+    kind = _MODEM_NEWS[view.state]
+    events.append(txn, kind, now_ms, view.port, imsi=view.imsi, detail=view.detail)
 
 
 class Clock:
@@ -110,8 +115,7 @@ class Engine:
 
     def _modem_changed(self, view: ModemView) -> None:
         if view.state in _MODEM_NEWS:
-            detail = {"imsi": view.imsi, "why": view.detail}
-            self.store.submit(partial(events.append, **detail), _MODEM_NEWS[view.state], self.now_ms(), view.port)
+            self.store.submit(_tell_modem, view, self.now_ms())
 
     # -- what leaves the engine about the rack
 
@@ -127,6 +131,10 @@ class Engine:
         waiting = self.scheduler.waiting_parts
         return explain(message, ready, waiting, self.scheduler.rate_per_s(), self.now_ms())
 
+    async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
+        """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""
+        return await self.store.write(intents.resolve, message_id, resolution, self.now_ms())
+
     def estimate_s(self, parts: int) -> float | None:
         """Seconds that `parts` more parts take at the measured rate, behind what waits; None without a modem."""
         rate = self.scheduler.rate_per_s()
@@ -136,6 +144,11 @@ class Engine:
     def is_settled(self) -> bool:
         """Whether nothing is due, nothing is in the air and everything that came in was answered."""
         return self.scheduler.is_idle and self.inbound.is_idle
+
+    def any_token(self) -> bool:
+        """Whether anybody could sign in at all."""
+        with self.store.read() as txn:
+            return tokens.any_known(txn)
 
     def set_clock(self, now_ms: int) -> None:
         """Move the wall clock; what comes due by that is looked at again."""
@@ -147,9 +160,9 @@ class Engine:
     async def discard_broken_uploads(self) -> None:
         """Remove what an upload left that was under way when the last run ended."""
         with self.store.read() as txn:
-            broken = campaigns.broken_uploads(txn)
+            broken = uploads.broken(txn)
         for campaign in broken:
-            while await self.store.write(campaigns.discard_upload, campaign):
+            while await self.store.write(uploads.discard, campaign):
                 pass
 
     async def stop(self) -> None:

@@ -11,8 +11,7 @@ from engine.apps.commands import wishes
 from engine.config import House
 from engine.store.table import Txn
 from engine.traffic import inbox
-from engine.traffic.inbound import Route, Routed
-from engine.traffic.inbox import Received
+from engine.traffic.inbox import Received, Route, Routed
 
 _PERSON: Final = Routed("person")
 _EDGES: Final = " \t\r\n.,;:!?…。，、；：！？\"'“”‘’「」()（）*_-~"

@@ -11,7 +11,7 @@ from engine.errors import CommandRefused, ModemError, ModemLost, ModemSilent
 from engine.modem.at import Final, Indication, Info, Reader, Unsolicited
 from engine.modem.port import Port
 from engine.modem.settings import ModemSettings
-from engine.modem.submission import ASKED, DONE, Submission
+from engine.modem.submission import ACCEPTED, ASKED, DONE, Submission
 
 ESC = b"\x1b"
 
@@ -183,9 +183,13 @@ class Dialogue:
                     self._conclude(line)  # type: ignore[arg-type]
                 elif kind is Info and len(self._answer) < LONGEST_ANSWER:
                     self._answer.append(line.text)  # type: ignore[union-attr]
-        if submission is not None and submission.stage is DONE and submission is self._submission:
-            self._final_s = now_s
-            self._finish(submission)
+        if submission is not None and submission is self._submission:
+            if submission.stage is DONE:
+                self._final_s = now_s
+                self._finish(submission)
+            elif submission.stage is ACCEPTED:
+                # The reference is here, so its OK is on the way or lost: no reason to wait for the network.
+                self._expect(self._settings.answer_timeout_s)
 
     def _conclude(self, final: Final) -> None:
         self._final_s = self._loop.time()

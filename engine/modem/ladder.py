@@ -28,7 +28,7 @@ class Rung(IntEnum):
     QUARANTINE = 4
 
 
-class Fault(ModemError):  # noqa: N818  never leaves the driver: it says where recovery begins
+class Fault(ModemError):
     """What the line or the modem did that is no answer to a command; recovery begins at `rung` or higher."""
 
     def __init__(self, reason: str, rung: Rung) -> None:

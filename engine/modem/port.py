@@ -6,6 +6,7 @@ event loop, and what the line does not take at once waits here.
 
 import asyncio
 import contextlib
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -45,9 +46,7 @@ class Port:
         ignored rather than read as NUL.  Raises ModemLost if it cannot be opened or someone else holds it.
         """
         try:
-            device = serial.Serial(
-                path, baud, timeout=0, write_timeout=0, rtscts=hardware_flow, exclusive=True
-            )
+            device = serial.Serial(path, baud, timeout=0, write_timeout=0, rtscts=hardware_flow, exclusive=True)
         except (OSError, ValueError) as trouble:  # SerialException is an OSError
             raise ModemLost(_reason(trouble)) from trouble
         try:
@@ -137,4 +136,6 @@ def _reason(trouble: Exception) -> str:
     number = getattr(trouble, "errno", None)
     if number is None and trouble.args and isinstance(trouble.args[0], int):
         number = trouble.args[0]
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "in use by another process"
     return os.strerror(number) if number else str(trouble)

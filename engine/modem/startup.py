@@ -165,9 +165,7 @@ async def look_around(dialogue: Dialogue) -> Surroundings:
     signal_dbm = await read_signal(dialogue)
     service_centre = _QUOTED.search(_line(await dialogue.ask_if_known("AT+CSCA?"), "+CSCA:"))
     operator = _QUOTED.search(_line(await dialogue.ask_if_known("AT+COPS?"), "+COPS:"))
-    return Surroundings(
-        signal_dbm, operator[1] if operator else "", service_centre[1] if service_centre else ""
-    )
+    return Surroundings(signal_dbm, operator[1] if operator else "", service_centre[1] if service_centre else "")
 
 
 async def read_signal(dialogue: Dialogue) -> int | None:

@@ -1,5 +1,6 @@
-"""One AT+CMGS from the first octet to the outcome (3GPP TS 27.005 §3.5.1).  No I/O and no clock: times are
-arguments.
+"""One AT+CMGS from the first octet to the outcome (3GPP TS 27.005 §3.5.1).
+
+No I/O and no clock: times are arguments.
 
     ASKED     AT+CMGS=<length> was given; waits for the prompt
     GIVEN     the PDU and Ctrl-Z were given; waits for +CMGS: <reference>
@@ -7,9 +8,11 @@ arguments.
     DONE      `outcome` says how
 
 Rule 1: before the first octet of the PDU every failure means "not sent".
-Rule 2: behind it only an error that is definite does; silence, a lost line and ambiguous codes mean
-"unknown". Rule 3: an OK without a reference means "not sent": with AT^SM20=x,1 that is how a TC35i hides
-an error. Rule 4: the reference is the proof, whatever happens to the OK behind it.
+Rule 2: behind it only a definite error does; silence, a lost line and ambiguous codes mean "unknown".
+Rule 3: an OK without a reference means "not sent": with AT^SM20=x,1 that is how a TC35i hides an error.
+    But behind a line that cannot be read it means "unknown": that line may have been the reference,
+    before the wire lost an octet of it.
+Rule 4: the reference is the proof, whatever happens to the OK behind it.
 """
 
 import asyncio
@@ -44,6 +47,7 @@ class Submission:
     """
 
     __slots__ = (
+        "_is_garbled",
         "future",
         "given_s",
         "hid_errors",
@@ -69,6 +73,7 @@ class Submission:
         self.written_before = 0
         self.is_suspect = False
         self.hid_errors = False
+        self._is_garbled = False
 
     def command(self) -> bytes:
         """The first octets: no line feed, which would become part of the PDU."""
@@ -84,9 +89,12 @@ class Submission:
                 return self.pdu + CTRL_Z
         elif kind is Info:
             # The stage is asked first: nothing that is said before the PDU can be its reference.
-            if self.stage is GIVEN and (found := _REFERENCE.fullmatch(line.text)):  # type: ignore[union-attr]
-                self.reference = int(found[1])
-                self.stage = ACCEPTED
+            if self.stage is GIVEN:
+                if found := _REFERENCE.fullmatch(line.text):  # type: ignore[union-attr]
+                    self.reference = int(found[1])
+                    self.stage = ACCEPTED
+                else:
+                    self._is_garbled = True
         elif kind is Final:
             self._end(line, now_s)  # type: ignore[arg-type]
         return b""
@@ -94,6 +102,8 @@ class Submission:
     def _end(self, final: Final, now_s: float) -> None:
         if self.stage is ACCEPTED:
             self._decide(self.reference)
+        elif final.ok and self._is_garbled:
+            self._decide(SubmitUnknown("the answer cannot be read"))
         elif final.ok:
             # Before the prompt it is an OK of something else, or an error hidden: either way nothing was
             # given.

@@ -170,8 +170,9 @@ class Modem:
             except Exception as crash:  # noqa: BLE001  our own fault, or a callback's: the other modems go on
                 # The text may hold digits of a PDU or a number: only the place is told.
                 log.error("%s: %s at %s", self.port, type(crash).__name__, _place(crash))
-                self._state, self._detail = "quarantined", f"internal error: {type(crash).__name__}"
-                self._since_ms = self._now_ms()
+                # From the loop: it may be on_change itself that fails.
+                loop = asyncio.get_running_loop()
+                loop.call_soon(self._show, "quarantined", f"internal error: {type(crash).__name__}")
                 await self._wait_unplugged(self._settings.quarantine_limit_s)
 
     def unplug(self) -> None:
@@ -200,10 +201,10 @@ class Modem:
             rung, detail = self._climb(trouble), str(trouble)
         finally:
             self._detach()
+        if rung >= Rung.QUARANTINE and not self._unplugged.is_set():
+            await self._sit_out(detail)
         if self._unplugged.is_set():
             self._show("lost", "no such port")
-        elif rung >= Rung.QUARANTINE:
-            await self._sit_out(detail)
 
     async def _attach(self) -> None:
         """Open the port, start the modem, serve; climb as far as an open port allows, then raise."""

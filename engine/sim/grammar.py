@@ -37,7 +37,7 @@ CMS_TEXTS = {
 }
 
 
-class Refused(CarillonError):  # noqa: N818 - the driver's word is CommandRefused
+class Refused(CarillonError):
     """A command ends with ERROR, +CME ERROR `cme` or +CMS ERROR `cms`; never leaves the simulator."""
 
     def __init__(self, *, cme: int | None = None, cms: int | None = None) -> None:

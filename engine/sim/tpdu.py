@@ -160,12 +160,7 @@ def build_deliver(originator: bytes, service_centre_time: bytes, user_data: byte
     """An SMS-DELIVER of UCS2 user data, no more messages waiting (§9.2.2.1)."""
     first = 0x04 | (UDHI if has_header else 0)
     return (
-        bytes((first,))
-        + originator
-        + bytes((0x00, UCS2))
-        + service_centre_time
-        + bytes((len(user_data),))
-        + user_data
+        bytes((first,)) + originator + bytes((0x00, UCS2)) + service_centre_time + bytes((len(user_data),)) + user_data
     )
 
 

@@ -18,30 +18,12 @@ from engine.store import ids
 from engine.store.environment import Store
 from engine.store.table import Note, Table, Txn
 from engine.traffic import events, inbox, messages, reassembly, receipts
-from engine.traffic.inbox import INBOX, RECEIVED, Progress, Received
-from engine.traffic.messages import Lane, Message
+from engine.traffic.inbox import INBOX, RECEIVED, Progress, Route
+from engine.traffic.messages import Message
 
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 30.0
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What an application answers: it never sends.  `purpose` "legal" passes every block, once."""
-
-    text: str
-    purpose: str = "service"
-    lane: Lane = Lane.HIGH
-
-
-class Routed(msgspec.Struct, frozen=True):
-    """Who acted on a text ("command:stop", "person", …) and what is answered."""
-
-    to: str
-    replies: tuple[Reply, ...] = ()
-
-
-Route = Callable[[Txn, Received, int], Routed]
 
 
 class Unreadable(msgspec.Struct, frozen=True, array_like=True):

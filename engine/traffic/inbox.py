@@ -4,7 +4,7 @@ A text is stored before anything acts on it.  INBOX holds an entry exactly as lo
 conversation's answer and the removal of that entry are one transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from engine import numbers
 from engine.store import ids
 from engine.store.table import Index, Line, Table, Txn
 from engine.traffic import events
+from engine.traffic.messages import Lane
 
 
 class Progress(IntEnum):
@@ -37,6 +38,24 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
     complete: bool = True
     progress: Progress = Progress.ASSEMBLED
     routed_to: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What an application answers: it never sends.  `purpose` "legal" passes every block, once."""
+
+    text: str
+    purpose: str = "service"
+    lane: Lane = Lane.HIGH
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """Who acted on a text ("command:stop", "person", …) and what is answered."""
+
+    to: str
+    replies: tuple[Reply, ...] = ()
+
+
+Route = Callable[[Txn, Received, int], Routed]
 
 
 RECEIVED: Final = Table("received", Received)

@@ -10,7 +10,6 @@ After a crash a part is either still queued or has an intent, where `recover` fi
 """
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ import msgspec
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
 from engine.traffic import messages, sims
-from engine.traffic.messages import MESSAGES, Gate, Message, OnUnknown, Part, Pick, State, Verdict
+from engine.traffic.messages import MESSAGES, Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.retry import Again, GiveUp
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
@@ -54,14 +53,6 @@ UNPROVEN: Final = Table("unproven", Unproven, "QQB")  # sim, message, part
 REFERENCES: Final = Table("references", Reference, "QBQQ")  # sim, reference, number, sent_ms
 
 TABLES: Final = (INTENTS, UNPROVEN, REFERENCES)
-
-
-class Resolution(StrEnum):
-    """What a person may say of an unknown message."""
-
-    SENT = "sent"
-    FAILED = "failed"
-    RESEND = "resend"
 
 
 class Claimed(NamedTuple):

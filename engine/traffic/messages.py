@@ -81,6 +81,14 @@ class OnUnknown(IntEnum):
     RESEND = 2
 
 
+class Resolution(StrEnum):
+    """What a person may say of an unknown message."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    RESEND = "resend"
+
+
 PURPOSES: Final = ("marketing", "survey", "research", "service", "transactional", "legal")
 
 

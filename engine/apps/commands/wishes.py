@@ -11,8 +11,7 @@ from engine.crm.people import consent, customers, suppressions
 from engine.crm.people.consent import Consent, Status
 from engine.store.table import Txn
 from engine.traffic import inbox, messages
-from engine.traffic.inbound import Reply, Routed
-from engine.traffic.inbox import Received
+from engine.traffic.inbox import Received, Reply, Routed
 
 STOP: Final = frozenset(
     {"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out"}

@@ -8,7 +8,7 @@ Rows are fed a little ahead of the rack; the tally counts those that were, the c
 campaign always sum to its rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -19,7 +19,7 @@ from engine import numbers
 from engine.config import House
 from engine.crm.marketing import recipients, templates
 from engine.crm.marketing.recipients import Recipient
-from engine.crm.people import consent, customers, permission, suppressions
+from engine.crm.people import consent, customers, permission
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
@@ -28,7 +28,6 @@ from engine.traffic.messages import GROUPS, MESSAGES, Lane, Message, OnUnknown, 
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
-DISCARD_CHUNK: Final = 500
 
 
 class Stage(StrEnum):
@@ -98,64 +97,16 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
     return campaign
 
 
-def _store(txn: Txn, campaign: Campaign, **changes: Any) -> Campaign:
+def store(txn: Txn, campaign: Campaign, **changes: Any) -> Campaign:
+    """Write the campaign with `changes`; its version steps."""
     campaign = msgspec.structs.replace(campaign, version=campaign.version + 1, **changes)
     CAMPAIGNS.put(txn, campaign.id, campaign)
     return campaign
 
 
-# -- rows
-
-
-def begin_upload(txn: Txn, identifier: int) -> Campaign:
-    """Open the campaign for rows.  Raises NotFound, Conflict where it has ended or another upload is under way."""
-    campaign = CAMPAIGNS.get(txn, identifier)
-    if campaign.stage in (Stage.COMPLETED, Stage.CANCELLED):
-        raise Conflict(f"the campaign is {campaign.stage}")
-    if campaign.uploading:
-        raise Conflict("another upload to this campaign is under way")
-    return _store(txn, campaign, uploading=True)
-
-
-def add_rows(
-    txn: Txn, identifier: int, staged: int, rows: list[tuple[int, recipients.Row]], pepper: bytes, now_ms: int
-) -> recipients.Outcome:
-    """Stage rows behind the `staged` ones of this upload; what became of them."""
-    campaign = CAMPAIGNS.get(txn, identifier)
-    new = recipients.add(txn, identifier, campaign.rows + staged, rows, now_ms)
-    added = recipients.listed(txn, identifier, campaign.rows + staged, new)
-    blocked = sum(suppressions.find(txn, pepper, row.number) is not None for _, row in added)
-    return recipients.Outcome(rows=len(rows), accepted=new - blocked, duplicate=len(rows) - new, suppressed=blocked)
-
-
-def finish_upload(txn: Txn, identifier: int, outcome: recipients.Outcome, now_ms: int) -> Campaign:
-    """Let the staged rows count, all at once."""
-    campaign = CAMPAIGNS.get(txn, identifier)
-    rows = campaign.rows + outcome.accepted + outcome.suppressed
-    campaign = _store(txn, campaign, rows=rows, uploading=False)
-    events.append(txn, "upload.completed", now_ms, name_of(identifier), **msgspec.structs.asdict(outcome))
-    if campaign.stage is Stage.RUNNING:
-        GROUPS.put(txn, identifier, Sending.RUNNING.value)
-    return campaign
-
-
-def discard_upload(txn: Txn, identifier: int) -> bool:
-    """Remove a chunk of an upload that broke off; whether there may be more of it."""
-    campaign = CAMPAIGNS.get(txn, identifier)
-    if not campaign.uploading:
-        return False
-    if recipients.discard(txn, identifier, campaign.rows, DISCARD_CHUNK) == DISCARD_CHUNK:
-        return True
-    _store(txn, campaign, uploading=False)
-    return False
-
-
-def broken_uploads(txn: Txn) -> list[int]:
-    """Campaigns whose upload was under way when the last run ended."""
-    return [campaign.id for _, campaign in CAMPAIGNS.scan(txn) if campaign.uploading]
-
-
 # -- running
+
+Step = Callable[[Txn, int, int], Campaign]
 
 
 def launch(txn: Txn, identifier: int, now_ms: int) -> Campaign:
@@ -207,7 +158,7 @@ _EVENT: Final = {
 
 def _move(txn: Txn, campaign: Campaign, stage: Stage, now_ms: int, **changes: Any) -> Campaign:
     word = _EVENT.get((campaign.stage, stage), stage.value)
-    moved = _store(txn, campaign, stage=stage, **changes)
+    moved = store(txn, campaign, stage=stage, **changes)
     if stage is Stage.COMPLETED:
         GROUPS.remove(txn, campaign.id)
     else:

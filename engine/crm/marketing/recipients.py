@@ -39,16 +39,6 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, str] = {}
 
 
-class Outcome(msgspec.Struct):
-    """What became of the rows of an upload so far."""
-
-    rows: int = 0
-    accepted: int = 0
-    duplicate: int = 0
-    suppressed: int = 0
-    invalid: int = 0
-
-
 RECIPIENTS: Final = Table("recipients", Recipient, "QI")  # campaign, row from 0
 KEYS: Final = Unique("recipient_keys", "Q16s")  # campaign, digest of client_ref or number -> row
 
@@ -72,18 +62,20 @@ def _key(campaign: int, number: int, client_ref: str) -> tuple[int, bytes]:
     return campaign, hashlib.blake2b(said.encode(), digest_size=16).digest()
 
 
-def add(txn: Txn, campaign: int, first: int, rows: list[tuple[int, Row]], now_ms: int) -> int:
-    """Store (number, row) pairs from row number `first`, leaving out those that are there; how many were new."""
+def add(txn: Txn, campaign: int, first: int, rows: list[tuple[int, Row]], now_ms: int) -> list[bool]:
+    """Store (number, row) pairs from row number `first`, leaving out those that are there; which were new."""
     identifier = ids.take(txn, now_ms, len(rows))
     position = first
+    fresh = []
     for number, row in rows:
-        if not KEYS.add(txn, _key(campaign, number, row.client_ref), position):
-            continue
-        recipient = Recipient(identifier, number, row.client_ref, row.language, row.values)
-        RECIPIENTS.put(txn, (campaign, position), recipient)
-        position += 1
-        identifier += 1
-    return position - first
+        is_new = KEYS.add(txn, _key(campaign, number, row.client_ref), position)
+        fresh.append(is_new)
+        if is_new:
+            recipient = Recipient(identifier, number, row.client_ref, row.language, row.values)
+            RECIPIENTS.put(txn, (campaign, position), recipient)
+            position += 1
+            identifier += 1
+    return fresh
 
 
 def discard(txn: Txn, campaign: int, first: int, limit: int) -> int:

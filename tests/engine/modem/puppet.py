@@ -1,7 +1,8 @@
 """The other end of a line, for tests of the driver: a pseudo-terminal that plays lines.
 
-It is not a modem.  It answers each command with the octets of a table, opens the prompt for AT+CMGS, and hands what
-comes after it to `on_pdu`.  Whatever a test wants to go wrong, it writes into the table or says with `say`.
+It is not a modem.  It answers each command with the octets of a table, opens the prompt for AT+CMGS, and
+hands what comes after it to `on_pdu`.  Whatever a test wants to go wrong, it writes into the table or says
+with `say`.
 """
 
 import asyncio
@@ -38,8 +39,9 @@ ANSWERS: dict[str, Answer] = {
 class Puppet:
     """Plays a modem at `path`, a link that can vanish.  An empty answer is silence."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_news: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._on_news = on_news
         self.heard: list[str] = []
         self.pdus: list[bytes] = []
         self.answers: dict[str, Answer] = dict(ANSWERS)
@@ -49,7 +51,6 @@ class Puppet:
         self.on_pdu: Callable[[bytes], bytes | None] = self.accept
         self._at_prompt = False
         self._said = b""
-        self._news = asyncio.Event()
         self.plug()
 
     def plug(self) -> None:
@@ -82,19 +83,6 @@ class Puppet:
         self.reference = (self.reference + 1) % 256
         return lines(f"+CMGS: {self.reference}")
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 5) -> None:
-        """Return when `condition` holds; asked again whenever the puppet heard something or `nudge` was called."""
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                self._news.clear()
-                await self._news.wait()
-
-    async def until_heard(self, command: str, times: int = 1) -> None:
-        await self.until(lambda: self.heard.count(command) >= times)
-
-    def nudge(self, *_: object) -> None:
-        self._news.set()
-
     def _readable(self) -> None:
         try:
             octets = os.read(self._master, 4096)
@@ -103,7 +91,7 @@ class Puppet:
         self._said += octets
         while self._next():
             pass
-        self._news.set()
+        self._on_news()
 
     def _next(self) -> bool:
         if self._at_prompt:

@@ -1,0 +1,5 @@
+"""`python -m server` is `carillon`."""
+
+from server.cli import main
+
+main()

@@ -1,0 +1,254 @@
+"""Campaigns: draft, recipients, launch, results."""
+
+import csv
+import io
+from typing import Final
+
+from aiohttp import web
+
+from engine.crm.marketing import campaigns, recipients, uploads
+from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
+from engine.crm.marketing.recipients import Row
+from engine.crm.marketing.uploads import Fault, Upload
+from engine.errors import Invalid, InvalidParam
+from engine.store.table import Txn
+from engine.traffic.messages import OnUnknown
+from engine.wiring import Engine
+from server import problems, rows, wire
+from server.context import ENGINE
+from server.route import Route
+
+CHUNK_ROWS: Final = 500
+TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
+FAULTS_SHOWN: Final = 20
+EXPORT_ROWS: Final = 2_000
+
+
+async def create(request: web.Request) -> web.Response:
+    """A new draft."""
+    engine = request.app[ENGINE]
+    body = wire.decode(await request.read(), wire.NewCampaign)
+    texts = {engine.settings.house.language: body.text} if isinstance(body.text, str) else body.text
+    percent = wire.report_percent(body.delivery_report)
+    usual = OnUnknown.AWAIT_REPORT if percent else OnUnknown.HOLD
+    campaign = Campaign(
+        0,
+        body.name,
+        texts,
+        body.purpose,
+        report_percent=percent,
+        on_unknown=OnUnknown[body.on_unknown.upper()] if body.on_unknown else usual,
+        weight=body.weight,
+        consent_basis=body.consent_basis,
+        expires_ms=wire.time_ms(body.expires_at, "expires_at"),
+    )
+    made = await engine.store.write(campaigns.add, campaign, engine.now_ms())
+    return wire.reply(wire.campaign(made, {}), 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """Campaigns, newest first."""
+    wire.known_query(request, "cursor", "limit")
+    before, limit = wire.page_of(request, "cmp")
+    with request.app[ENGINE].store.read() as txn:
+        items = [_view(txn, campaign) for campaign in campaigns.listed(txn, before, limit)]
+    return wire.reply(wire.page(items, limit))
+
+
+def _view(txn: Txn, campaign: Campaign) -> dict[str, object]:
+    return wire.campaign(campaign, campaigns.counts(txn, campaign))
+
+
+async def get(request: web.Request) -> web.Response:
+    """One campaign with its counters, exact at this moment."""
+    identifier = wire.id_of(request, "cmp")
+    with request.app[ENGINE].store.read() as txn:
+        return wire.reply(_view(txn, CAMPAIGNS.get(txn, identifier)))
+
+
+async def launch(request: web.Request) -> web.Response:
+    """Start it.  202, for queued is not sent."""
+    return await _step(request, campaigns.launch, 202)
+
+
+async def pause(request: web.Request) -> web.Response:
+    """Hold everything that is not in the air."""
+    return await _step(request, campaigns.pause)
+
+
+async def resume(request: web.Request) -> web.Response:
+    """Go on where it was paused."""
+    return await _step(request, campaigns.resume)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """End it; what is not in the air is cancelled."""
+    return await _step(request, campaigns.cancel)
+
+
+async def _step(request: web.Request, change: "campaigns.Step", status: int = 200) -> web.Response:
+    engine = request.app[ENGINE]
+    campaign = await engine.store.write(change, wire.id_of(request, "cmp"), engine.now_ms())
+    with engine.store.read() as txn:
+        return wire.reply(_view(txn, campaign), status)
+
+
+# -- recipients
+
+
+async def upload(request: web.Request) -> web.Response:
+    """Take a stream of recipients: all of it counts once the last row has come, nothing if it breaks off.
+
+    Rows that cannot be used are told apart by row; uploading the same file again adds nothing.
+    """
+    engine = request.app[ENGINE]
+    identifier = wire.id_of(request, "cmp")
+    kind = rows.READERS.get(request.content_type)
+    if kind is None:
+        detail = f"{request.content_type} is none of {', '.join(rows.READERS)}"
+        return problems.response(415, "unsupported_media_type", detail, request.path)
+    if "Idempotency-Key" in request.headers:
+        detail = "uploads are idempotent by row: send no Idempotency-Key"
+        return problems.response(400, "idempotency_key", detail, request.path)
+    begun = await engine.store.write(uploads.begin, identifier, engine.now_ms())
+    try:
+        taken = await _take(request, engine, begun, kind())
+    except BaseException as error:
+        while await engine.store.write(uploads.discard, identifier):
+            pass
+        if isinstance(error, web.RequestPayloadError | ConnectionResetError):
+            detail = "the body ended early: nothing of it was kept"
+            return problems.response(400, "body_cut_off", detail, request.path)
+        raise
+    done = await engine.store.write(uploads.finish, taken, engine.now_ms())
+    with engine.store.read() as txn:
+        return wire.reply(_upload(txn, done), 202)
+
+
+async def _take(request: web.Request, engine: Engine, upload: Upload, reader: rows.Reader) -> Upload:
+    country = engine.settings.house.country or None
+    waiting: list[tuple[int, int, Row]] = []
+    faults: dict[int, Fault] = {}
+
+    async def flush() -> None:
+        nonlocal upload, waiting, faults
+        if waiting or faults:
+            now_ms = engine.now_ms()
+            upload = await engine.store.write_bulk(uploads.add_rows, upload, waiting, faults, engine.pepper, now_ms)
+            waiting, faults = [], {}
+
+    def take(number: int, row: Row | InvalidParam) -> None:
+        if isinstance(row, InvalidParam):
+            faults[number] = Fault("invalid", row.name, row.reason)
+            return
+        try:
+            waiting.append((number, recipients.check(row, country), row))
+        except Invalid as error:
+            faults[number] = Fault("invalid", error.params[0].name, error.params[0].reason)
+
+    while octets := await request.content.read(TURN_OCTETS):
+        for number, row in reader.feed(octets):
+            take(number, row)
+        if len(waiting) + len(faults) >= CHUNK_ROWS:
+            await flush()
+    for number, row in reader.end():
+        take(number, row)
+    await flush()
+    return upload
+
+
+def _upload(txn: Txn, upload: Upload) -> dict[str, object]:
+    name = uploads.name_of(upload.id)
+    faults = uploads.faults(txn, upload.id, 0, FAULTS_SHOWN)
+    return {
+        "id": name,
+        "campaign_id": campaigns.name_of(upload.campaign),
+        "done": upload.done,
+        "rows": upload.rows,
+        "accepted": upload.accepted,
+        "duplicate": upload.duplicate,
+        "suppressed": upload.suppressed,
+        "invalid": upload.invalid,
+        "first_faults": [_fault(row, fault) for row, fault in faults],
+        "faults_url": f"/v1/uploads/{name}/faults",
+    }
+
+
+def _fault(row: int, fault: Fault) -> dict[str, object]:
+    return {"row": row, "status": fault.status, "name": fault.name or None, "reason": fault.reason or None}
+
+
+async def list_faults(request: web.Request) -> web.Response:
+    """Rows of an upload that will not be texted, in order; `cursor` is the last row read."""
+    wire.known_query(request, "cursor", "limit")
+    after = request.query.get("cursor", "0")
+    if not (after.isascii() and after.isdigit() and len(after) <= 9):
+        raise Invalid(InvalidParam("cursor", "is not a row number"))
+    limit = wire.limit_of(request)
+    identifier = wire.id_of(request, "upl")
+    with request.app[ENGINE].store.read() as txn:
+        uploads.UPLOADS.get(txn, identifier)
+        items = [_fault(row, fault) for row, fault in uploads.faults(txn, identifier, int(after), limit)]
+    return wire.reply(wire.Page(items, str(items[-1]["row"]) if len(items) == limit else None))
+
+
+# -- results
+
+
+async def results(request: web.Request) -> web.Response:
+    """What became of each row, in order; `cursor` is the last row read."""
+    wire.known_query(request, "cursor", "limit")
+    after = request.query.get("cursor", "0")
+    if not (after.isascii() and after.isdigit() and len(after) <= 9):
+        raise Invalid(InvalidParam("cursor", "is not a row number"))
+    limit = wire.limit_of(request)
+    identifier = wire.id_of(request, "cmp")
+    with request.app[ENGINE].store.read() as txn:
+        campaign = CAMPAIGNS.get(txn, identifier)
+        items = [wire.result(row) for row in campaigns.results(txn, campaign, int(after), limit)]
+    return wire.reply(wire.Page(items, str(items[-1]["row"]) if len(items) == limit else None))
+
+
+async def results_csv(request: web.Request) -> web.StreamResponse:
+    """The same as a CSV file, streamed."""
+    engine = request.app[ENGINE]
+    identifier = wire.id_of(request, "cmp")
+    with engine.store.read() as txn:
+        campaign = CAMPAIGNS.get(txn, identifier)
+    name = f"{campaigns.name_of(identifier)}.csv"
+    headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": f'attachment; filename="{name}"'}
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    header = ("row", "message_id", "client_ref", "to", "state", "reason", "updated_at")
+    await response.write((",".join(header) + "\r\n").encode())
+    for first in range(0, campaign.rows, EXPORT_ROWS):
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines)
+        with engine.store.read() as txn:
+            for row in campaigns.results(txn, campaign, first, EXPORT_ROWS):
+                view = wire.result(row)
+                writer.writerow([wire.cell(view[column]) for column in header])
+        await response.write(lines.getvalue().encode())
+    await response.write_eof()
+    return response
+
+
+_ROWS: Final = {"cursor": "the last row already read", "limit": "1 to 1000, 50 if left out"}
+_PAGE: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
+
+ROUTES: Final = (
+    Route("POST", "/v1/campaigns", create, 201, takes=wire.NewCampaign, gives=dict, problems=(400, 422)),
+    Route("GET", "/v1/campaigns", list_all, gives=wire.Page, query=_PAGE, problems=(422,)),
+    Route("GET", "/v1/campaigns/{id}", get, gives=dict, problems=(404,)),
+    Route(
+        "POST", "/v1/campaigns/{id}/recipients", upload, 202,
+        takes=Row, gives=dict, media=tuple(rows.READERS), problems=(400, 404, 409, 415, 422),
+    ),
+    Route("POST", "/v1/campaigns/{id}/launch", launch, 202, gives=dict, problems=(404, 409)),
+    Route("POST", "/v1/campaigns/{id}/pause", pause, gives=dict, problems=(404, 409)),
+    Route("POST", "/v1/campaigns/{id}/resume", resume, gives=dict, problems=(404, 409)),
+    Route("POST", "/v1/campaigns/{id}/cancel", cancel, gives=dict, problems=(404, 409)),
+    Route("GET", "/v1/campaigns/{id}/results", results, gives=wire.Page, query=_ROWS, problems=(404, 422)),
+    Route("GET", "/v1/campaigns/{id}/results.csv", results_csv, gives=str, gives_media="text/csv", problems=(404,)),
+    Route("GET", "/v1/uploads/{id}/faults", list_faults, gives=wire.Page, query=_ROWS, problems=(404, 422)),
+)  # fmt: skip

@@ -1,0 +1,109 @@
+"""Customers and what they agreed to."""
+
+from typing import Final
+
+from aiohttp import web
+
+from engine import numbers
+from engine.crm.people import consent, customers
+from engine.crm.people.consent import Consent, Status
+from engine.crm.people.customers import CUSTOMERS, Customer
+from engine.errors import Invalid, InvalidParam
+from engine.store.table import Txn
+from server import wire
+from server.context import ENGINE
+from server.route import Route
+
+
+async def create(request: web.Request) -> web.Response:
+    """A new customer; one person per number."""
+    engine = request.app[ENGINE]
+    body = wire.decode(await request.read(), wire.NewCustomer)
+    number = numbers.parse(body.number, engine.settings.house.country or None, "number")
+    record = Customer(0, numbers.to_key(number), body.name, body.language or "", tags=tuple(body.tags))
+    made = await engine.store.write(customers.add, record, engine.now_ms())
+    location = f"/v1/customers/{customers.name_of(made.id)}"
+    return wire.reply(wire.customer(made, whole=True), 201, Location=location)
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """Customers newest first, or the one with `number`."""
+    wire.known_query(request, "cursor", "limit", "number")
+    engine = request.app[ENGINE]
+    before, limit = wire.page_of(request, "cus")
+    text = request.query.get("number")
+    with engine.store.read() as txn:
+        if text:
+            number = numbers.parse(text, engine.settings.house.country or None, "number")
+            found = customers.find_by_number(txn, numbers.to_key(number))
+            return wire.reply(wire.Page([] if found is None else [wire.customer(found)], None))
+        items = [wire.customer(record) for record in customers.listed(txn, before, limit)]
+    return wire.reply(wire.page(items, limit))
+
+
+async def get(request: web.Request) -> web.Response:
+    """One customer, with the newest word on each purpose."""
+    identifier = wire.id_of(request, "cus")
+    with request.app[ENGINE].store.read() as txn:
+        record = CUSTOMERS.get(txn, identifier)
+        view = wire.customer(record, whole=True)
+        view["consent"] = {purpose: _consent(txn, record.number, purpose) for purpose in consent.NEEDED}
+    return wire.reply(view, ETag=f'"{record.version}"')
+
+
+def _consent(txn: Txn, number: int, purpose: str) -> dict[str, str | None] | None:
+    row = consent.newest(txn, number, purpose)
+    if row is None:
+        return None
+    return {"status": row.status.value, "method": row.method, "evidence": row.evidence, "at": wire.time(row.at_ms)}
+
+
+async def change(request: web.Request) -> web.Response:
+    """Replace fields; with `If-Match` only the version that was read."""
+    engine = request.app[ENGINE]
+    body = wire.decode(await request.read(), wire.CustomerChange)
+    changes: dict[str, str | tuple[str, ...]] = {}
+    if body.name is not None:
+        changes["name"] = body.name
+    if body.language is not None:
+        changes["language"] = body.language
+    if body.tags is not None:
+        changes["tags"] = tuple(body.tags)
+    match = request.headers.get("If-Match", "").strip('"')
+    if match and not (match.isascii() and match.isdigit()):
+        raise Invalid(InvalidParam("If-Match", "is no version"))
+    identifier = wire.id_of(request, "cus")
+    version = int(match) if match else None
+    record = await engine.store.write(customers.change, identifier, changes, version, engine.now_ms())
+    return wire.reply(wire.customer(record, whole=True), ETag=f'"{record.version}"')
+
+
+async def consented(request: web.Request) -> web.Response:
+    """Append what the customer agreed to or withdrew."""
+    engine = request.app[ENGINE]
+    body = wire.decode(await request.read(), wire.NewConsent)
+    identifier = wire.id_of(request, "cus")
+    with engine.store.read() as txn:
+        record = CUSTOMERS.get(txn, identifier)
+    row = Consent(Status(body.status), body.method, body.evidence, engine.now_ms())
+    await engine.store.write(consent.add, record.number, body.purpose, row)
+    with engine.store.read() as txn:
+        return wire.reply({"purpose": body.purpose, "consent": _consent(txn, record.number, body.purpose)}, 201)
+
+
+_LIST: Final = {
+    "number": "only the customer with this number",
+    "cursor": "`next` of the page before",
+    "limit": "1 to 1000, 50 if left out",
+}
+
+ROUTES: Final = (
+    Route("POST", "/v1/customers", create, 201, takes=wire.NewCustomer, gives=dict, problems=(400, 409, 422)),
+    Route("GET", "/v1/customers", list_all, gives=wire.Page, query=_LIST, problems=(422,)),
+    Route("GET", "/v1/customers/{id}", get, gives=dict, problems=(404,)),
+    Route("PATCH", "/v1/customers/{id}", change, takes=wire.CustomerChange, gives=dict, problems=(404, 409, 422)),
+    Route(
+        "POST", "/v1/customers/{id}/consents", consented, 201,
+        takes=wire.NewConsent, gives=dict, problems=(404, 422),
+    ),
+)  # fmt: skip

@@ -1,0 +1,145 @@
+"""Messages: send, look up, preview, cancel, resolve."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from engine import numbers, sms
+from engine.errors import Invalid, InvalidParam
+from engine.store.table import Txn
+from engine.traffic import inbox, messages
+from engine.traffic.inbox import RECEIVED
+from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution
+from engine.wiring import Engine
+from server import wire
+from server.context import ENGINE
+from server.route import Route
+
+
+def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
+    """The record that a request asks for.  Raises Invalid and CodecError naming the field."""
+    number = numbers.parse(body.to, engine.settings.house.country or None, f"{prefix}to")
+    sms.measure(body.text, body.alphabet)
+    wants_report = body.delivery_report == "all"
+    usual = OnUnknown.AWAIT_REPORT if wants_report else OnUnknown.HOLD
+    return Message(
+        0,
+        numbers.to_key(number),
+        body.text,
+        body.purpose,
+        Lane[body.lane.upper()],
+        client_ref=body.client_ref,
+        alphabet=body.alphabet,
+        wants_report=wants_report,
+        on_unknown=OnUnknown[body.on_unknown.upper()] if body.on_unknown else usual,
+        not_before_ms=wire.time_ms(body.not_before, f"{prefix}not_before"),
+        expires_ms=wire.time_ms(body.expires_at, f"{prefix}expires_at"),
+        tag=body.tag,
+    )
+
+
+def _enqueue(txn: Txn, records: list[Message], now_ms: int) -> list[Message]:
+    return [messages.enqueue(txn, record, now_ms) for record in records]
+
+
+async def send(request: web.Request) -> web.Response:
+    """One text, or up to 1,000 taken all together; 202 is answered when they are on the disk."""
+    engine = request.app[ENGINE]
+    raw = await request.read()
+    body = wire.decode(raw, msgspec.Raw)
+    # An object with a list under `messages` is a batch; the types decide about everything else.
+    is_batch = "messages" in wire.decode(bytes(body), dict) if raw.lstrip()[:1] == b"{" else False
+    if not is_batch:
+        record = _message(engine, wire.decode(raw, wire.NewMessage), "")
+        (made,) = await engine.store.write(_enqueue, [record], engine.now_ms())
+        return wire.reply(wire.message(made), 202, Location=f"/v1/messages/{messages.name(made.id)}")
+    batch = wire.decode(raw, wire.NewMessages)
+    records = [_message(engine, one, f"messages[{index}].") for index, one in enumerate(batch.messages)]
+    made_all = await engine.store.write(_enqueue, records, engine.now_ms())
+    return wire.reply({"messages": [wire.message(made) for made in made_all]}, 202)
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """Messages newest first: `direction` out (usual) or in, `to` or `from` one number."""
+    wire.known_query(request, "cursor", "limit", "direction", "to", "from")
+    engine = request.app[ENGINE]
+    before, limit = wire.page_of(request, "msg")
+    direction = request.query.get("direction", "out")
+    if direction not in ("in", "out"):
+        raise Invalid(InvalidParam("direction", "is none of in, out"))
+    name = "to" if direction == "out" else "from"
+    text = request.query.get(name)
+    number = numbers.parse(text, engine.settings.house.country or None, name) if text else None
+    with engine.store.read() as txn:
+        if direction == "out":
+            items = [wire.message(record) for record in messages.listed(txn, number, before, limit)]
+        else:
+            items = [wire.received(record) for record in inbox.listed(txn, number, before, limit)]
+    return wire.reply(wire.page(items, limit))
+
+
+async def get(request: web.Request) -> web.Response:
+    """One message, sent or received, with its number and parts."""
+    identifier = wire.id_of(request, "msg")
+    with request.app[ENGINE].store.read() as txn:
+        received = RECEIVED.find(txn, identifier)
+        if received is not None:
+            return wire.reply(wire.received(received, whole=True))
+        return wire.reply(wire.message(MESSAGES.get(txn, identifier), whole=True))
+
+
+async def explain(request: web.Request) -> web.Response:
+    """Why it has not gone yet, in one sentence."""
+    return wire.reply({"explanation": request.app[ENGINE].explain(wire.id_of(request, "msg"))})
+
+
+async def preview(request: web.Request) -> web.Response:
+    """Alphabet, parts, room, the first character that forced UCS2, and how long the rack would take."""
+    body = wire.decode(await request.read(), wire.Preview)
+    measure = sms.measure(body.text, body.alphabet)
+    estimate_s = request.app[ENGINE].estimate_s(measure.parts)
+    answer = {
+        "alphabet": sms.Alphabet(measure.alphabet).name.lower(),
+        "units": measure.units,
+        "parts": measure.parts,
+        "room": measure.room,
+        "forced_by": measure.forced_by or None,
+        "texts": sms.cut(body.text, body.alphabet),
+        "estimate_s": None if estimate_s is None else round(estimate_s, 1),
+    }
+    return wire.reply(answer)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Take it back, unless a part was given to a modem."""
+    engine = request.app[ENGINE]
+    record = await engine.store.write(messages.cancel, wire.id_of(request, "msg"), engine.now_ms())
+    return wire.reply(wire.message(record))
+
+
+async def resolve(request: web.Request) -> web.Response:
+    """Decide about an unknown message: it was sent, it failed, or it shall be sent again."""
+    engine = request.app[ENGINE]
+    body = wire.decode(await request.read(), wire.Resolve)
+    record = await engine.resolve(wire.id_of(request, "msg"), Resolution(body.as_))
+    return wire.reply(wire.message(record))
+
+
+_LIST: Final = {
+    "direction": "out (usual) or in",
+    "to": "only messages to this number",
+    "from": "only messages from this number",
+    "cursor": "`next` of the page before",
+    "limit": "1 to 1000, 50 if left out",
+}
+
+ROUTES: Final = (
+    Route("POST", "/v1/messages", send, 202, takes=wire.NewMessage | wire.NewMessages, gives=dict, problems=(400, 422)),
+    Route("GET", "/v1/messages", list_all, gives=wire.Page, query=_LIST, problems=(422,)),
+    Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=dict, problems=(400, 422)),
+    Route("GET", "/v1/messages/{id}", get, gives=dict, problems=(404, 422)),
+    Route("GET", "/v1/messages/{id}/explain", explain, gives=dict, problems=(404, 422)),
+    Route("POST", "/v1/messages/{id}/cancel", cancel, gives=dict, problems=(404, 409)),
+    Route("POST", "/v1/messages/{id}/resolve", resolve, takes=wire.Resolve, gives=dict, problems=(404, 409, 422)),
+)

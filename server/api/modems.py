@@ -1,0 +1,25 @@
+"""The rack as it is now."""
+
+from typing import Final
+
+from aiohttp import web
+
+from server import wire
+from server.context import ENGINE
+from server.route import Route
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """Every modem: port, SIM, state, signal, parts."""
+    engine = request.app[ENGINE]
+    items = [wire.modem(view) for view in engine.rack()]
+    answer = {
+        "items": items,
+        "next": None,
+        "waiting_parts": engine.scheduler.waiting_parts,
+        "rate_per_minute": round(engine.scheduler.rate_per_s() * 60, 1),
+    }
+    return wire.reply(answer)
+
+
+ROUTES: Final = (Route("GET", "/v1/modems", list_all, gives=dict),)

@@ -1,0 +1,210 @@
+"""The command line.  A command's docstring is its help; exit codes are for scripts.
+
+0 done · 1 refused or not ready · 2 wrong call or settings.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from engine import proof
+from engine.access import tokens
+from engine.config import Http, Settings, validate
+from engine.errors import CarillonError, ConfigError, StoreError
+from engine.store.environment import Store
+from engine.wiring import TABLES, Clock
+from server import demo as town
+from server import laboratory, serving
+from server import settings as files
+from server.serving import Served, Simulation
+
+app = typer.Typer(
+    help="Carillon: an SMS engine over a rack of TC35i modems, and a mobile CRM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console: Final = Console(highlight=False)
+errors: Final = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file.")]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="The data directory.")]
+LatencyMs = Annotated[str, typer.Option(help="Milliseconds a part is on the air, or realistic.")]
+
+
+def main() -> None:
+    """The entry point: what we raise on purpose is one line and an exit code, not a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except ConfigError as error:
+        errors.print(f"carillon: {error}", markup=False)
+        sys.exit(2)
+    except CarillonError as error:
+        errors.print(f"carillon: {error}", markup=False)
+        sys.exit(1)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(CarillonError)
+        if others is not None:
+            raise
+        for one in ours.exceptions if ours else ():
+            errors.print(f"carillon: {one}", markup=False)
+        sys.exit(1)
+
+
+def _settings(config: Path | None, data: Path | None) -> Settings:
+    settings = files.load(config, os.environ)
+    return settings if data is None else msgspec.structs.replace(settings, data=str(data))
+
+
+def _latency(text: str) -> laboratory.Latency:
+    if text == "realistic":
+        return "realistic"
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"--latency-ms: {text!r} is neither a number of milliseconds nor realistic")
+    return int(text)
+
+
+@app.command()
+def demo(
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".demo"),
+) -> None:
+    """Eight simulated modems, a town of customers, a campaign running, a page to watch it."""
+    folder = folder.absolute()
+    settings = town.settings_in(folder, host, port)
+    pepper = files.read_key(folder / files.KEY_FILE)
+    token = town.token_in(folder)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    uvloop.run(serving.serve(settings, pepper, town.simulation_in(folder), town.started_with(token, say)))
+    errors.print("\nStopped. Everything is kept in", str(folder))
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    ports: Annotated[list[str] | None, typer.Option("--modem", help="A port or a glob; again for more.")] = None,
+    command_gap_ms: Annotated[int | None, typer.Option(help="Silence before each command; a TC35i wants 100.")] = None,
+    simulate: Annotated[int, typer.Option(help="Run on so many simulated modems.")] = 0,
+    latency_ms: LatencyMs = "0",
+    report_delay_ms: int = 0,
+    ledger: Path | None = None,
+    check_config: Annotated[bool, typer.Option("--check-config", help="Only check the settings.")] = False,
+) -> None:
+    """Serve HTTP and drive the rack until Ctrl-C."""
+    settings = _settings(config, data)
+    http = Http(settings.http.host if host is None else host, settings.http.port if port is None else port)
+    modems = settings.modems
+    if ports:
+        modems = msgspec.structs.replace(modems, ports=tuple(ports))
+    if command_gap_ms is not None:
+        modems = msgspec.structs.replace(modems, command_gap_ms=command_gap_ms)
+    settings = validate(msgspec.structs.replace(settings, http=http, modems=modems))
+    if check_config:
+        console.print("The settings are good.")
+        return
+    pepper = files.read_key(files.key_path(config, settings))
+    simulation = None
+    if simulate:
+        folder = Path(settings.data).absolute().parent / "rack"
+        simulation = Simulation(simulate, folder, _latency(latency_ms), report_delay_ms, ledger)
+
+    async def started(served: Served) -> None:
+        console.print(f"Carillon listens on {served.url}")
+        if served.token:
+            console.print(f"A first token was made; it is shown this once: {served.token}", soft_wrap=True)
+        sys.stdout.flush()
+
+    uvloop.run(serving.serve(settings, pepper, simulation, started))
+
+
+@app.command()
+def simulate(
+    modems: Annotated[int, typer.Option(min=1, max=1000)] = 8,
+    folder: Annotated[Path, typer.Option("--dir", help="Where the links to the ports stand.")] = Path("rack"),
+    latency_ms: LatencyMs = "realistic",
+    report_delay_ms: int = 3000,
+    ledger: Annotated[Path | None, typer.Option(help="A line of JSON for every accepted PDU.")] = None,
+    seed: int = 1,
+) -> None:
+    """A rack of simulated TC35i modems on pseudo-terminals, for any program."""
+    latency = _latency(latency_ms)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        rack = laboratory.rack_of(
+            folder, modems, Clock(), latency_ms=latency, report_delay_ms=report_delay_ms, ledger=ledger, seed=seed
+        )
+        async with rack as simulated:
+            console.print(f"{modems} simulated modems stand at {folder / 'modem-*'}; see {folder / 'rack.json'}")
+            sys.stdout.flush()
+            await stop.wait()
+            console.print(f"{len(simulated.network.accepted)} parts were accepted.")
+
+    uvloop.run(run())
+
+
+@app.command()
+def token(name: str, config: ConfigFile = None, data: DataFolder = None) -> None:
+    """Make a bearer token for NAME and show it once.  The server must not be running."""
+    settings = _settings(config, data)
+    store = Store(Path(settings.data), TABLES)
+    try:
+        made = tokens.fresh()
+        store.write_now(tokens.add, made, name, Clock().now_ms())
+    finally:
+        store.close()
+    console.print(made, soft_wrap=True)
+
+
+@app.command()
+def check(config: ConfigFile = None, data: DataFolder = None) -> None:
+    """Prove that indexes, tallies, the due line and intents equal a rebuild.  Exit 1 at the first difference."""
+    settings = _settings(config, data)
+    folder = Path(settings.data)
+    if not (folder / "data.mdb").exists():
+        raise StoreError(f"{folder} holds no data")
+    store = Store(folder, TABLES, read_only=True)
+    try:
+        with store.read() as txn:
+            found = list(proof.differences(txn))
+            sizes = [(table.name, table.count(txn)) for table in TABLES]
+    finally:
+        store.close()
+    shown = Table("table", "entries", box=None)
+    shown.columns[1].justify = "right"
+    for name, entries in sizes:
+        if entries:
+            shown.add_row(name, f"{entries:,}")
+    console.print(shown)
+    for line in found:
+        errors.print(line, markup=False)
+    if found:
+        raise typer.Exit(1)
+    console.print("Whole: every index, tally and intent is as a rebuild makes it.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Run the benchmarks of this checkout: see bench/README.md."""
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "bench", *context.args], check=False).returncode)  # noqa: S603

@@ -1,0 +1,67 @@
+"""What every request passes: the error boundary, and who is calling."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from engine.access import tokens
+from engine.errors import CarillonError
+from server import problems
+from server.context import ENGINE
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+TOKEN_NAME: Final = "token_name"  # noqa: S105  a request's key, not a secret
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what was raised into a problem; what we did not raise on purpose becomes a 500 without details."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400 or not request.path.startswith("/v1"):
+            raise
+        return problems.response(error.status, _slug(error.status), error.reason, request.path, headers=_allow(error))
+    except CarillonError as error:
+        return problems.of(error, request.path)
+    except msgspec.MsgspecError as error:
+        if isinstance(error, msgspec.ValidationError | msgspec.DecodeError):
+            return problems.of_decoding(error, request.path)
+        raise
+    except (ConnectionResetError, TimeoutError):
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return problems.response(500, "internal", "an error of ours; it has been logged", request.path)
+
+
+def _slug(status: int) -> str:
+    return {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(status, f"http_{status}")
+
+
+def _allow(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+@web.middleware
+async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Everything under /v1 needs a bearer token; 401 without a known one."""
+    if not request.path.startswith("/v1/"):
+        return await handler(request)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        with request.app[ENGINE].store.read() as txn:
+            entry = tokens.find(txn, token.strip())
+        if entry is not None:
+            request[TOKEN_NAME] = entry.name
+            return await handler(request)
+        detail = "the bearer token is not known"
+    else:
+        detail = "send the header Authorization: Bearer <token>"
+    return problems.response(401, "unauthorized", detail, request.path, headers={"WWW-Authenticate": "Bearer"})

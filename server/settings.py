@@ -1,0 +1,90 @@
+"""Settings from a TOML file and the environment, and the key file beside them.
+
+Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`.
+"""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from engine.config import PEPPER_OCTETS, Settings, validate
+from engine.errors import ConfigError
+
+PREFIX: Final = "CARILLON_"
+KEY_FILE: Final = "carillon.key"
+# Not settings: a token to let in, and nothing that belongs into a file.
+_OTHERS: Final = frozenset({"CARILLON_TOKEN"})
+_SECTIONS: Final = ("house", "modems", "traffic", "http")
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """The settings in `path`, overridden by the environment.  Raises ConfigError naming the key."""
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and name not in _OTHERS:
+            _override(raw, name, value)
+    try:
+        settings = msgspec.convert(raw, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path or 'the environment'}: {_where(str(error))}") from error
+    return validate(settings)
+
+
+def _override(raw: dict[str, Any], name: str, value: str) -> None:
+    words = name.removeprefix(PREFIX).lower()
+    section, _, key = words.partition("_")
+    given: Any = value.split(",") if words == "modems_ports" else value
+    if section in _SECTIONS and key:
+        raw.setdefault(section, {})[key] = given
+    else:
+        raw[words] = given
+
+
+def _where(complaint: str) -> str:
+    text, _, path = complaint.partition(" - at `$.")
+    return f"{path.rstrip('`')}: {text}" if path else text
+
+
+def key_path(config: Path | None, settings: Settings) -> Path:
+    """Where the key file is: beside the settings, else beside the data directory, never in it."""
+    return (config.absolute().parent if config else Path(settings.data).absolute().parent) / KEY_FILE
+
+
+def read_key(path: Path) -> bytes:
+    """The secret that keys hashes and signs sessions; made, for our eyes only, where there is none.
+
+    Raises ConfigError where it cannot be read or is not ours.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    else:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(PEPPER_OCTETS))
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    if len(key) != PEPPER_OCTETS:
+        raise ConfigError(f"{path}: is {len(key)} octets, not {PEPPER_OCTETS}: it is not a key file of ours")
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: others may read it: chmod 600")
+    return key

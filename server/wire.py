@@ -1,0 +1,338 @@
+"""Records to JSON and back: shapes of the API, times, ids, masks.  Nothing else knows a JSON name."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from engine import numbers
+from engine.crm.marketing import campaigns
+from engine.crm.marketing.campaigns import Campaign
+from engine.crm.people import customers
+from engine.crm.people.customers import Customer
+from engine.errors import Invalid, InvalidParam
+from engine.rack import ModemView
+from engine.store import ids
+from engine.traffic import inbox, messages
+from engine.traffic.events import Event
+from engine.traffic.inbox import Received
+from engine.traffic.messages import Message
+
+T = TypeVar("T")
+
+LIMIT_MOST: Final = 1000
+LIMIT_USUAL: Final = 50
+
+Purpose = Literal["marketing", "survey", "research", "service", "transactional"]
+OnUnknown = Literal["hold", "await_report", "resend"]
+Language = Literal["en", "zh"]
+
+
+class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text for one person."""
+
+    to: str
+    text: Annotated[str, Meta(min_length=1, max_length=40_000)]
+    client_ref: Annotated[str, Meta(max_length=200)] = ""
+    purpose: Purpose = "service"
+    lane: Literal["otp", "high", "normal", "bulk"] = "normal"
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    delivery_report: Literal["none", "all"] = "none"
+    on_unknown: OnUnknown | None = None
+    alphabet: Literal["auto", "gsm7", "ucs2"] = "auto"
+    tag: Annotated[str, Meta(max_length=100)] = ""
+
+
+class NewMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 1,000 texts, taken all together or not at all."""
+
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=1000)]
+
+
+class Preview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text to be measured."""
+
+    text: Annotated[str, Meta(max_length=40_000)]
+    alphabet: Literal["auto", "gsm7", "ucs2"] = "auto"
+
+
+class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody found out about an unknown message."""
+
+    as_: Literal["sent", "failed", "resend"] = msgspec.field(name="as")
+
+
+class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A draft.  `text` is one text, or one per language."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    text: str | dict[str, str]
+    purpose: Purpose
+    delivery_report: str = "none"
+    on_unknown: OnUnknown | None = None
+    weight: Annotated[int, Meta(ge=1, le=100)] = 1
+    consent_basis: Annotated[str, Meta(max_length=1000)] = ""
+    expires_at: datetime | None = None
+
+
+class NewCustomer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person."""
+
+    number: str
+    name: Annotated[str, Meta(max_length=200)] = ""
+    language: Language | None = None
+    tags: Annotated[list[str], Meta(max_length=50)] = []
+
+
+class CustomerChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields to replace; those left out stay."""
+
+    name: Annotated[str, Meta(max_length=200)] | None = None
+    language: Language | None = None
+    tags: Annotated[list[str], Meta(max_length=50)] | None = None
+
+
+class NewConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody agreed to or withdrew, and how that is known."""
+
+    purpose: Literal["marketing", "survey", "research"]
+    status: Literal["granted", "withdrawn"]
+    method: Literal["web", "paper", "staff", "import", "api"]
+    evidence: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list; `next` is the cursor of the following one, or null."""
+
+    items: list[Any]
+    next: str | None
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """The body as `kind`.  Raises msgspec's errors, which the middleware turns into problems."""
+    return msgspec.json.decode(body, type=kind)
+
+
+def reply(value: Any, status: int = 200, **headers: str) -> web.Response:
+    """`value` as JSON."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json", headers=named)
+
+
+# -- times
+
+
+def time(at_ms: int) -> str | None:
+    """RFC 3339 in UTC with milliseconds; None for 0."""
+    if not at_ms:
+        return None
+    stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+def time_ms(at: datetime | None, field: str) -> int:
+    """Epoch milliseconds; 0 for None.  Raises Invalid where the time has no zone."""
+    if at is None:
+        return 0
+    if at.tzinfo is None:
+        raise Invalid(InvalidParam(field, "has no time zone: write Z or an offset"))
+    return round(at.timestamp() * 1000)
+
+
+# -- lists
+
+
+def page_of(request: web.Request, prefix: str) -> tuple[int, int]:
+    """(before, limit) of a list request.  Raises Invalid."""
+    cursor = request.query.get("cursor", "")
+    return ids.parse(prefix, cursor, "cursor") if cursor else 0, limit_of(request)
+
+
+def limit_of(request: web.Request) -> int:
+    """How many items a page may have.  Raises Invalid."""
+    text = request.query.get("limit", str(LIMIT_USUAL))
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= LIMIT_MOST):
+        raise Invalid(InvalidParam("limit", f"is not 1 to {LIMIT_MOST}"))
+    return int(text)
+
+
+def cell(value: Any) -> str:
+    """A value as a CSV cell that no spreadsheet takes for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def known_query(request: web.Request, *names: str) -> None:
+    """Refuse query parameters that are none of `names`.  Raises Invalid."""
+    for name in request.query:
+        if name not in names:
+            raise Invalid(InvalidParam(name, "is not a parameter of this call"))
+
+
+def page(items: list[Any], limit: int) -> Page:
+    """A page of views that have an `id`."""
+    return Page(items, items[-1]["id"] if len(items) == limit else None)
+
+
+def id_of(request: web.Request, prefix: str) -> int:
+    """The id in the path.  Raises Invalid."""
+    return ids.parse(prefix, request.match_info["id"])
+
+
+# -- views
+
+
+def message(record: Message, *, whole: bool = False) -> dict[str, Any]:
+    """A message as JSON; its number is masked unless `whole`."""
+    number = numbers.from_key(record.number)
+    states: dict[str, int] = {}
+    for part in record.parts:
+        states[part.state.slug] = states.get(part.state.slug, 0) + 1
+    view: dict[str, Any] = {
+        "id": messages.name(record.id),
+        "direction": "out",
+        "to": number if whole else numbers.mask(number),
+        "text": record.text,
+        "state": record.state.slug,
+        "reason": record.reason or None,
+        "until": time(record.due_ms) if record.state in messages.WAITING else None,
+        "cms_error": record.error if record.error >= 0 else None,
+        "parts": states,
+        "purpose": record.purpose,
+        "lane": record.lane.name.lower(),
+        "source": record.source,
+        "campaign_id": campaigns.name_of(record.group) if record.group else None,
+        "in_reply_to": inbox.name(record.in_reply_to) if record.in_reply_to else None,
+        "client_ref": record.client_ref or None,
+        "on_unknown": record.on_unknown.name.lower(),
+        "created_at": time(ids.created_ms(record.id)),
+        "updated_at": time(record.updated_ms),
+        "expires_at": time(record.expires_ms),
+    }
+    if whole:
+        view["part_details"] = [
+            {
+                "state": part.state.slug,
+                "sim": str(part.sim) if part.sim else None,
+                "reference": part.reference if part.reference >= 0 else None,
+                "attempt": part.attempt,
+                "sent_at": time(part.sent_ms),
+                "outcome": part.outcome if part.outcome >= 0 else None,
+            }
+            for part in record.parts
+        ]
+    return view
+
+
+def received(record: Received, *, whole: bool = False) -> dict[str, Any]:
+    """A text somebody sent us as JSON."""
+    return {
+        "id": inbox.name(record.id),
+        "direction": "in",
+        "from": record.originator if whole else numbers.mask(record.originator),
+        "text": record.text,
+        "state": record.progress.name.lower(),
+        "routed_to": record.routed_to or None,
+        "complete": record.complete,
+        "parts": record.parts,
+        "sim": str(record.sim),
+        "received_at": time(record.at_ms),
+    }
+
+
+def campaign(record: Campaign, counts: dict[str, int]) -> dict[str, Any]:
+    """A campaign as JSON; `counts` by state sum to `recipients`."""
+    return {
+        "id": campaigns.name_of(record.id),
+        "name": record.name,
+        "state": record.stage.value,
+        "purpose": record.purpose,
+        "text": record.texts,
+        "recipients": record.rows,
+        "counts": counts,
+        "delivery_report": report_words(record.report_percent),
+        "on_unknown": record.on_unknown.name.lower(),
+        "weight": record.weight,
+        "consent_basis": record.consent_basis or None,
+        "uploading": record.uploading,
+        "created_at": time(record.created_ms),
+        "launched_at": time(record.launched_ms),
+        "ended_at": time(record.ended_ms),
+        "expires_at": time(record.expires_ms),
+        "version": record.version,
+    }
+
+
+def report_percent(words: str) -> int:
+    """`none`, `all` or `sample:N%` as a percentage.  Raises Invalid."""
+    if words in ("none", "all"):
+        return 100 if words == "all" else 0
+    digits = words.removeprefix("sample:").removesuffix("%")
+    if words == f"sample:{digits}%" and digits.isascii() and digits.isdigit() and 1 <= int(digits) <= 99:
+        return int(digits)
+    raise Invalid(InvalidParam("delivery_report", "is none of none, all, sample:1% to sample:99%"))
+
+
+def report_words(percent: int) -> str:
+    """What `report_percent` read."""
+    return {0: "none", 100: "all"}.get(percent, f"sample:{percent}%")
+
+
+def result(row: campaigns.Result) -> dict[str, Any]:
+    """One row of a campaign's results."""
+    return {
+        "row": row.row + 1,
+        "message_id": messages.name(row.recipient.id),
+        "client_ref": row.recipient.client_ref or None,
+        "to": campaigns.masked(row.recipient),
+        "state": row.state.slug,
+        "reason": (row.message.reason or None) if row.message else None,
+        "updated_at": time(row.message.updated_ms) if row.message else None,
+    }
+
+
+def customer(record: Customer, *, whole: bool = False) -> dict[str, Any]:
+    """A customer as JSON; the number is masked unless `whole`."""
+    number = numbers.from_key(record.number)
+    return {
+        "id": customers.name_of(record.id),
+        "number": number if whole else numbers.mask(number),
+        "name": record.name,
+        "language": record.language or None,
+        "source": record.source,
+        "tags": list(record.tags),
+        "created_at": time(record.created_ms),
+        "updated_at": time(record.updated_ms),
+        "version": record.version,
+    }
+
+
+def event(sequence: int, record: Event) -> dict[str, Any]:
+    """An event as JSON, in lists, streams and webhooks alike."""
+    return {
+        "id": ids.render("evt", sequence),
+        "type": record.kind,
+        "at": time(record.at_ms),
+        "object_id": record.subject,
+        "data": record.detail,
+    }
+
+
+def modem(view: ModemView) -> dict[str, Any]:
+    """A modem as JSON."""
+    return {
+        "port": view.port,
+        "imsi": view.imsi or None,
+        "state": view.state,
+        "detail": view.detail or None,
+        "signal_dbm": view.signal_dbm,
+        "operator": view.operator or None,
+        "service_centre": view.service_centre or None,
+        "sent": view.sent,
+        "refused": view.refused,
+        "received": view.received,
+        "since": time(view.since_ms),
+    }

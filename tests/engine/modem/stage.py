@@ -1,0 +1,104 @@
+"""A pool on a stage: puppets at the other ends of its lines, and everything it says written down."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from engine.modem.pool import Modem, ModemSettings, Pool
+from engine.rack import ModemView
+from tests.engine.modem.puppet import Puppet, lines
+
+PDU = b"0031000D91945107000040F20000A7104F39B92C07C564331A485E0E93F3"
+LENGTH = 29
+
+# Short enough for a test, long enough for two processes on one core.
+QUICK = {
+    "command_gap_ms": 0,
+    "settle_s": 0.01,
+    "answer_timeout_s": 0.15,
+    "prompt_timeout_s": 0.15,
+    "result_timeout_s": 0.15,
+    "scan_s": 0.02,
+    "search_s": 0.02,
+    "busy_wait_s": 0.02,
+    "restart_pause_s": 0.02,
+    "restart_limit_s": 0.1,
+    "quarantine_first_s": 0.02,
+    "quarantine_limit_s": 0.1,
+}
+
+
+class Stage:
+    """Runs a pool over `directory`/modem-* as long as it is entered."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        chosen: dict[str, object] = {"ports": (f"{directory}/modem-*",), **QUICK, **settings}
+        self.directory = directory
+        self.settings = ModemSettings(**chosen)  # type: ignore[arg-type]
+        self.free: list[Modem] = []
+        self.lost: list[Modem] = []
+        self.received: list[tuple[str, str, str, int]] = []
+        self.changes: list[ModemView] = []
+        self.pool = Pool(self.settings, lambda: 0)
+        self.pool.attach(
+            on_free=self._on_free,
+            on_lost=self._on_lost,
+            on_received=self.on_received,
+            on_change=self._on_change,
+        )
+        self.on_free: Callable[[Modem], None] | None = None
+        self._news = asyncio.Event()
+        self._puppets: list[Puppet] = []
+
+    async def __aenter__(self) -> "Stage":
+        self._task = asyncio.create_task(self.pool.run())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self.pool.close(grace_s=0)
+        await self._task
+        for puppet in self._puppets:
+            puppet.hang_up()
+
+    def puppet(self, number: int = 0, imsi: str | None = None) -> Puppet:
+        """One more modem on the rack."""
+        puppet = Puppet(self.directory / f"modem-{number}", self._news.set)
+        puppet.answers["AT+CIMI"] = lines(imsi or f"26201{number:010d}")
+        self._puppets.append(puppet)
+        return puppet
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 5) -> None:
+        """Return when `condition` holds; it is asked again whenever something was said on either side."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+    async def modem(self, times: int = 1) -> Modem:
+        """The modem that became free as the `times`-th."""
+        await self.until(lambda: len(self.free) >= times)
+        return self.free[times - 1]
+
+    def states(self) -> list[str]:
+        """The states that the rack showed, in order, without repetitions."""
+        states = [change.state for change in self.changes]
+        return [state for at, state in enumerate(states) if at == 0 or state != states[at - 1]]
+
+    async def on_received(self, imsi: str, port: str, pdu: str, length: int) -> None:
+        self.received.append((imsi, port, pdu, length))
+        self._news.set()
+
+    def _on_free(self, modem: Modem) -> None:
+        self.free.append(modem)
+        self._news.set()
+        if self.on_free is not None:
+            self.on_free(modem)
+
+    def _on_lost(self, modem: Modem) -> None:
+        self.lost.append(modem)
+        self._news.set()
+
+    def _on_change(self, view: ModemView) -> None:
+        self.changes.append(view)
+        self._news.set()
