@@ -12,32 +12,25 @@ _BARS_DBM: Final = (-107, -97, -87, -75)
 
 
 class Slice(NamedTuple):
-    """A piece of a stacked bar: what it stands for, how many, and where it lies."""
+    """A piece of a stacked bar: what it stands for, how many that are, and where it lies."""
 
     name: str
-    count: int
+    units: int
     x: int
     width: int
 
 
-def sparkline(values: Sequence[int], ticks: int) -> str:
-    """The points of a polyline, newest at the right edge; empty where fewer than two are known."""
+def sparkline(values: Sequence[int], ticks: int) -> tuple[str, str]:
+    """The points of a line, newest at the right edge, and of the area under it; empty where it would be a dot."""
     if len(values) < 2:
-        return ""
-    top = max(max(values), 1)
+        return "", ""
+    top = max(*values, 1)
     step = SPARK_WIDE / (ticks - 1)
     first = SPARK_WIDE - step * (len(values) - 1)
     room = SPARK_HIGH - 4
     points = (f"{first + step * at:.1f},{SPARK_HIGH - 2 - room * value / top:.1f}" for at, value in enumerate(values))
-    return " ".join(points)
-
-
-def under(points: str) -> str:
-    """The points of the area under a sparkline."""
-    if not points:
-        return ""
-    first, last = points.split(" ")[0].split(",")[0], points.split(" ")[-1].split(",")[0]
-    return f"{first},{SPARK_HIGH} {points} {last},{SPARK_HIGH}"
+    line = " ".join(points)
+    return line, f"{first:.1f},{SPARK_HIGH} {line} {SPARK_WIDE},{SPARK_HIGH}"
 
 
 def stacked(counts: Sequence[tuple[str, int]], total: int) -> list[Slice]:

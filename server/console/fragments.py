@@ -40,10 +40,11 @@ class Painter:
     def paint(self, snapshot: Snapshot, language: str, names: tuple[str, ...] = NAMES) -> dict[str, str]:
         """The HTML of the fragments of those names."""
         words = self._words(language)
+        today = self._local(snapshot.at_ms).date()
         pieces: dict[str, dict[str, Any]] = {
             "totals": {"totals": snapshot.totals, "ticks": TRACE_TICKS},
             "rack": {"rack": snapshot.rack, "hidden": snapshot.hidden, "icons": _ICONS},
-            "campaigns": {"campaigns": snapshot.campaigns, "today": self._local(snapshot.at_ms).date(), "address": self._address},
+            "campaigns": {"campaigns": snapshot.campaigns, "today": today, "address": self._address},
             "log": {"log": snapshot.log},
         }
         return {name: self._render(f"{name}.html", words | pieces[name]) for name in names}
@@ -68,7 +69,6 @@ class Painter:
             "language": language,
             "local": self._local,
             "sparkline": drawing.sparkline,
-            "under": drawing.under,
             "stacked": drawing.stacked,
             "bar_wide": drawing.BAR_WIDE,
             "spark_wide": drawing.SPARK_WIDE,

@@ -32,18 +32,18 @@ TALLIES_READ: Final = 1200
 MINUTE_MS: Final = 60_000
 SPOKEN_EVERY_S: Final = 30.0  # a voice that reads the totals out must come to an end
 
-# The counters of a campaign as its bar shows them, in this order.
+# The counters of a campaign as its bar shows them, in this order: it fills from the left.
 TALLIES: Final[tuple[tuple[str, tuple[State, ...]], ...]] = (
     ("delivered", (State.DELIVERED,)),
     ("sent", (State.SENT,)),
     ("sending", (State.SENDING,)),
-    ("waiting", (State.ACCEPTED, State.QUEUED, State.HELD)),
     ("unknown", (State.UNKNOWN,)),
     ("undelivered", (State.UNDELIVERED,)),
     ("failed", (State.FAILED,)),
     ("suppressed", (State.SUPPRESSED,)),
     ("cancelled", (State.CANCELLED,)),
     ("expired", (State.EXPIRED,)),
+    ("waiting", (State.ACCEPTED, State.QUEUED, State.HELD)),
 )
 _OPEN: Final = ("sending", "waiting")
 _MOVABLE: Final = (Stage.DRAFT, Stage.RUNNING, Stage.PAUSED)
@@ -222,13 +222,13 @@ def _log(txn: Txn) -> tuple[Line, ...]:
     newest = events.newest(txn)
     lines: dict[tuple[str, int, str, str], int] = {}
     for _, event in reversed(list(events.after(txn, max(0, newest - EVENTS_READ), EVENTS_READ))):
-        key = (event.kind, event.at_ms // 1000, _about(event), str(event.detail.get("reason") or event.detail.get("why", "")))
+        reason = str(event.detail.get("reason") or event.detail.get("why") or "")
+        key = (event.kind, event.at_ms // 1000, _about(event), reason)
         if key not in lines and len(lines) == LINES_SHOWN:
             break
         lines[key] = lines.get(key, 0) + 1
     return tuple(
-        Line(_line_key(*key), key[0], key[1] * 1000, _named(txn, key[2]), key[3], count)
-        for key, count in lines.items()
+        Line(_line_key(*key), key[0], key[1] * 1000, _named(txn, key[2]), key[3], count) for key, count in lines.items()
     )
 
 
@@ -238,7 +238,7 @@ def _line_key(kind: str, at_s: int, about: str, reason: str) -> str:
 
 def _about(event: Event) -> str:
     """What a line names: the campaign, or the modem; nothing of a single message."""
-    if event.kind.startswith(("campaign.", "upload.")):
+    if event.kind.startswith("campaign."):
         return event.subject
     if event.kind.startswith("modem."):
         return os.path.basename(event.subject)
