@@ -193,9 +193,7 @@ async def test_the_pin_is_entered(tmp_path: Path) -> None:
         assert isinstance(await stage.free[0].submit(*part(1)), int)
 
 
-async def test_the_rack_is_faster_than_any_network(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_rack_is_faster_than_any_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Eight modems without latency, simulator and driver on one core: thousands of parts per second."""
     async with playing(tmp_path, report_delay_ms=None) as (stage, _):
         began_s = time.perf_counter()
