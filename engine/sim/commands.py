@@ -244,7 +244,6 @@ def switch_off(modem: TC35i, command: Command) -> str:
 
     def shut_down() -> None:
         modem.urc("^SHUTDOWN")
-        modem.flush()
         modem.power_off()
 
     modem.then(shut_down)

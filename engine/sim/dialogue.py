@@ -16,7 +16,7 @@ from enum import Enum
 from functools import partial
 from typing import ClassVar
 
-from engine.sim.grammar import CME_TEXTS, CME_UNKNOWN, CMS_TEXTS, CMS_TIMER, CMS_UNKNOWN, Refused, Word, parse
+from engine.sim.grammar import CME_TEXTS, CMS_TEXTS, CMS_TIMER, CMS_UNKNOWN, Refused, Word, parse
 from engine.sim.profile import Quirks, Settings
 
 CR, ESC, CTRL_Z = b"\r", b"\x1b", b"\x1a"
@@ -76,12 +76,12 @@ class Dialogue:
         return asyncio.get_running_loop()
 
     def silence(self) -> None:
-        """Hear nothing, forget what was going on and what was to be said."""
+        """Hear nothing, forget what was going on; what was already said still goes out."""
+        self._speak()
         self._state = State.OFF
         self._turn += 1
         self._line = self._typed = b""
         self._held.clear()
-        self._out.clear()
         self._after = self._entered = self._expired = None
         self.is_hung = False
         for timer in (self._race, self._watch):
@@ -95,29 +95,29 @@ class Dialogue:
 
     # From the host.
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, octets: bytes) -> None:
         """Take octets from the host and say what there is to say about them, in one write."""
         if self.is_hung:
             return
         outer, self._is_feeding = self._is_feeding, True
         try:
-            while data:
+            while octets:
                 if self._state is State.COMMAND:
-                    data = self._collect_line(data)
+                    octets = self._collect_line(octets)
                 elif self._state is State.ENTRY:
-                    data = self._collect_entry(data)
+                    octets = self._collect_entry(octets)
                 else:
                     if self._state is State.BUSY:
-                        self._typed = (self._typed + data)[:ENTRY_OCTETS]
+                        self._typed = (self._typed + octets)[:ENTRY_OCTETS]
                     break
         finally:
             self._is_feeding = outer
         self.flush()
 
-    def _collect_line(self, data: bytes) -> bytes:
-        if self._race is not None and (b"A" in data or b"a" in data):
+    def _collect_line(self, octets: bytes) -> bytes:
+        if self._race is not None and (b"A" in octets or b"a" in octets):
             self._release()
-        head, end, data = data.partition(CR)
+        head, end, octets = octets.partition(CR)
         if self.settings.echo:
             self._out.append(head + end)
         line = self._line + head
@@ -131,7 +131,7 @@ class Dialogue:
             self.fail(Refused())
         else:
             self._execute(line)
-        return data
+        return octets
 
     def _execute(self, line: bytes) -> None:
         commands = parse(line)
@@ -139,34 +139,34 @@ class Dialogue:
             if self._held and self._race is None:
                 self._release()
             return
-        infos: list[str] = []
+        lines: list[str] = []
         self._state = State.BUSY
         try:
             for command in commands:
                 word = self._words.get(command.name)
                 if word is None:
-                    raise Refused(cme=CME_UNKNOWN)
+                    raise Refused()  # plain, whatever AT+CMEE says: traces of the MC55i show it
                 if word.alone and len(commands) > 1:
                     raise Refused()
                 if word.locked is not None and not self.is_unlocked:
                     raise word.locked
-                info = word.answer(self, command)
-                if info is None:
+                said = word.answer(self, command)
+                if said is None:
                     return
-                if info:
-                    infos.append(info)
+                if said:
+                    lines.append(said)
         except Refused as refusal:
             self._after = None
-            self._answer(self._final_of(refusal), infos)
+            self._answer(self._final_of(refusal), lines)
         else:
-            self._answer(b"OK", infos)
+            self._answer(b"OK", lines)
 
-    def _collect_entry(self, data: bytes) -> bytes:
-        ends = [at for at in (data.find(CTRL_Z), data.find(ESC)) if at >= 0]
-        end = min(ends) if ends else len(data)
+    def _collect_entry(self, octets: bytes) -> bytes:
+        ends = [at for at in (octets.find(CTRL_Z), octets.find(ESC)) if at >= 0]
+        end = min(ends) if ends else len(octets)
         if self.settings.echo:
-            self._out.append(data[: end + 1])
-        self._typed = (self._typed + data[:end])[:ENTRY_OCTETS]
+            self._out.append(octets[: end + 1])
+        self._typed = (self._typed + octets[:end])[:ENTRY_OCTETS]
         if not ends:
             self.watch(self.quirks.prompt_timeout_ms, self._close_prompt)
             return b""
@@ -174,11 +174,11 @@ class Dialogue:
         entered, self._entered = self._entered, None
         self._state = State.BUSY
         self._expired = None
-        if data[end] == CTRL_Z[0] and entered is not None:
+        if octets[end] == CTRL_Z[0] and entered is not None:
             entered(typed)
         else:
             self.succeed()
-        return data[end + 1 :]
+        return octets[end + 1 :]
 
     # To the host.
 
@@ -199,9 +199,9 @@ class Dialogue:
         if typed:
             self.feed(typed)
 
-    def succeed(self, *infos: str) -> None:
+    def succeed(self, *lines: str) -> None:
         """End the command with OK, behind its lines."""
-        self._finish(b"OK", infos)
+        self._finish(b"OK", lines)
 
     def fail(self, refusal: Refused) -> None:
         """End the command with the error it deserves under AT+CMEE."""
@@ -216,19 +216,19 @@ class Dialogue:
             return f"+CME ERROR: {(level == 2 and CME_TEXTS.get(refusal.cme)) or refusal.cme}".encode()
         return b"ERROR"
 
-    def pause(self, pause_ms: int, *infos: str) -> None:
+    def pause(self, pause_ms: int, *lines: str) -> None:
         """End the command with OK after a time of its own."""
-        self._later(pause_ms, partial(self._finish, b"OK", infos))
+        self._later(pause_ms, partial(self._finish, b"OK", lines))
 
     def then(self, call: Callable[[], object]) -> None:
         """Do something right after the final result of the command that runs."""
         self._after = call
 
-    def _answer(self, final: bytes, infos: Sequence[str]) -> None:
+    def _answer(self, final: bytes, lines: Sequence[str]) -> None:
         if self.quirks.command_delay_ms:
-            self._later(self.quirks.command_delay_ms, partial(self._finish, final, infos))
+            self._later(self.quirks.command_delay_ms, partial(self._finish, final, lines))
         else:
-            self._finish(final, infos)
+            self._finish(final, lines)
 
     def _later(self, delay_ms: int, call: Callable[[], None]) -> None:
         self._turn += 1
@@ -240,17 +240,17 @@ class Dialogue:
             call()
             self.flush()
 
-    def _finish(self, final: bytes, infos: Sequence[str]) -> None:
+    def _finish(self, final: bytes, lines: Sequence[str]) -> None:
         settings = self.settings
         self._turn += 1
         self._expired = None
         if settings.verbose:
-            for info in infos:
-                self._out.append(b"\r\n" + info.encode("latin-1", "replace") + b"\r\n")
+            for said in lines:
+                self._out.append(b"\r\n" + said.encode("latin-1", "replace") + b"\r\n")
             if not settings.quiet:
                 self._out.append(b"\r\n" + final + b"\r\n")
         else:
-            self._out.extend(info.encode("latin-1", "replace") + b"\r\n" for info in infos)
+            self._out.extend(said.encode("latin-1", "replace") + b"\r\n" for said in lines)
             if not settings.quiet:
                 self._out.append(self.CODES.get(final, final) + CR)
         self._state = State.COMMAND
@@ -290,8 +290,12 @@ class Dialogue:
         self._held.clear()
 
     def flush(self) -> None:
-        """Write what was said, in one piece."""
-        if self._out and not self._is_feeding:
+        """Write what was said, in one piece; while input is being read, at its end."""
+        if not self._is_feeding:
+            self._speak()
+
+    def _speak(self) -> None:
+        if self._out:
             said = b"".join(self._out)
             self._out.clear()
             if not self.is_hung:

@@ -3,6 +3,8 @@
 Text mode can be chosen and read back; sending, reading and listing in it are refused.
 """
 
+from binascii import Error as NotHex
+from binascii import unhexlify
 from collections.abc import Callable
 from functools import partial
 
@@ -67,8 +69,8 @@ def write(modem: TC35i, command: Command) -> str | None:
 
 def _written(modem: TC35i, length: int, status: int, typed: bytes) -> None:
     try:
-        pdu = bytes.fromhex(typed.decode("ascii"))
-    except ValueError:
+        pdu = unhexlify(typed)
+    except NotHex:
         pdu = b""
     if not pdu or len(pdu) != 1 + pdu[0] + length:
         modem.end_unsent(Refused(cms=CMS_BAD_PDU))
@@ -305,7 +307,7 @@ def storage_order(modem: TC35i, command: Command) -> str:
 def multiple(modem: TC35i, command: Command) -> str:
     """AT+CMMS, which no manual of the family lists."""
     if not modem.quirks.has_cmms:
-        raise Refused(cme=CME_UNKNOWN)
+        raise Refused()
     if command.form == "=":
         number(command, range(3))
         return ""

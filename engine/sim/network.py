@@ -316,9 +316,10 @@ class Network:
         Called when that may have become possible: RP-SMMA, an acknowledgement, a registration.
         """
         while sim.waiting:
-            if sim.modem is None or sim.modem.receive(sim.waiting[0]) is not None:
+            tpdu = sim.waiting.popleft()
+            if sim.modem is None or sim.modem.receive(tpdu) is not None:
+                sim.waiting.appendleft(tpdu)
                 return False
-            sim.waiting.popleft()
         return True
 
     def _retry_again(self, sim: Sim) -> None:

@@ -142,9 +142,14 @@ class Rack:
         for link in self.directory.glob("modem-*"):
             if link.is_symlink() and link.name not in self._modems:
                 link.unlink()
-        for name, line in self._lines.items():
-            line.plug()
-            self._modems[name].power_on()
+        try:
+            for line in self._lines.values():
+                line.plug()
+        except OSError as error:
+            self.close()
+            raise ConfigError(f"no terminal for {line.link}: {error.strerror}") from error
+        for modem in self._modems.values():
+            modem.power_on()
         self._describe()
 
     def close(self) -> None:

@@ -210,7 +210,7 @@ class TC35i(Dialogue):
         record = Record(UNREAD, (self.network.sca + tpdu).hex().upper(), len(tpdu))
         index = self.storage.add(record, memory, only_sm=direct_to_sim)
         if index is None:
-            self._indicate_overflow()
+            self._indicate_overflow(waits=True)
             return MEMORY_EXCEEDED
         mode, messages, _, reports, _ = self.settings.cnmi
         if mode and is_report and reports == 2:
@@ -218,8 +218,7 @@ class TC35i(Dialogue):
                 self.urc(f'+CDSI: "{memory}",{index}')
         elif mode and not is_report and messages:
             self.urc(f'+CMTI: "{memory}",{index}')
-        if self.settings.smgo:
-            self._indicate_overflow()
+        self._indicate_overflow(waits=bool(self.sim.waiting))
         return None
 
     def _route(self, prefix: str, tpdu: bytes) -> int | None:
@@ -257,16 +256,20 @@ class TC35i(Dialogue):
         Raises IndexError beyond the store.
         """
         if self.storage.remove(index):
-            self._indicate_overflow()
+            self._indicate_overflow(waits=False)
             if self.sim.waiting:
                 self.then(partial(self.network.retry, self.sim))
 
     @property
     def overflow(self) -> int:
         """The mode of ^SMGO: 0 space, 1 mem3 full, 2 full and a message waits at the service centre."""
-        return 0 if not self.storage.is_full() else 2 if self.sim.waiting else 1
+        return self._overflow_with(bool(self.sim.waiting))
 
-    def _indicate_overflow(self) -> None:
-        if self.settings.smgo and self.overflow != self._overflow:
-            self._overflow = self.overflow
-            self.urc(f"^SMGO: {self._overflow}")
+    def _overflow_with(self, waits: bool) -> int:
+        return 0 if not self.storage.is_full() else 2 if waits else 1
+
+    def _indicate_overflow(self, waits: bool) -> None:
+        mode = self._overflow_with(waits)
+        if self.settings.smgo and mode != self._overflow:
+            self.urc(f"^SMGO: {mode}")
+        self._overflow = mode
