@@ -153,7 +153,9 @@ async def test_pulling_a_line_makes_the_part_on_it_unknown_and_the_modem_comes_b
         modem = stage.free[0]
         name = Path(modem.port).name
         sent = modem.submit(*part(1))
-        while modem._job is None or modem._job.stage is not GIVEN:
+        for _ in range(10_000):
+            if modem._job is not None and modem._job.stage is GIVEN:
+                break
             await asyncio.sleep(0)
         rack.unplug(name)
         with pytest.raises(SubmitUnknown):
