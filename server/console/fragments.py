@@ -43,7 +43,11 @@ class Painter:
         pieces: dict[str, dict[str, Any]] = {
             "totals": {"totals": snapshot.totals, "ticks": TRACE_TICKS},
             "rack": {"rack": snapshot.rack, "hidden": snapshot.hidden, "icons": _ICONS},
-            "campaigns": {"campaigns": snapshot.campaigns, "today": self._local(snapshot.at_ms).date(), "address": self._address},
+            "campaigns": {
+                "campaigns": snapshot.campaigns,
+                "today": self._local(snapshot.at_ms).date(),
+                "address": self._address,
+            },
             "log": {"log": snapshot.log},
         }
         return {name: self._render(f"{name}.html", words | pieces[name]) for name in names}

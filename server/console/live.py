@@ -152,7 +152,11 @@ def _piece(snapshot: Snapshot, name: str) -> object:
 
 
 async def stream(
-    request: web.Request, broadcaster: Broadcaster, language: str, headers: dict[str, str], is_welcome: Callable[[], bool]
+    request: web.Request,
+    broadcaster: Broadcaster,
+    language: str,
+    headers: dict[str, str],
+    is_welcome: Callable[[], bool],
 ) -> web.StreamResponse:
     """Server-sent events for one viewer, until they go, the session ends, or the stream is old.
 

@@ -1,10 +1,10 @@
 """Pages: which address of the console shows what.
 
-    GET  /                              the rack and its campaigns; without a session, the sign-in form
-    POST /signin, /signout              a token for a session, and back
-    GET  /live                          the same page's pieces as they change, as server-sent events
-    POST /console/campaigns/{id}/{act}  pause, resume or cancel
-    GET  /static/{name}                 our own style sheet, script and icon
+GET  /                              the rack and its campaigns; without a session, the sign-in form
+POST /signin, /signout              a token for a session, and back
+GET  /live                          the same page's pieces as they change, as server-sent events
+POST /console/campaigns/{id}/{act}  pause, resume or cancel
+GET  /static/{name}                 our own style sheet, script and icon
 """
 
 import asyncio

@@ -222,13 +222,17 @@ def _log(txn: Txn) -> tuple[Line, ...]:
     newest = events.newest(txn)
     lines: dict[tuple[str, int, str, str], int] = {}
     for _, event in reversed(list(events.after(txn, max(0, newest - EVENTS_READ), EVENTS_READ))):
-        key = (event.kind, event.at_ms // 1000, _about(event), str(event.detail.get("reason") or event.detail.get("why", "")))
+        key = (
+            event.kind,
+            event.at_ms // 1000,
+            _about(event),
+            str(event.detail.get("reason") or event.detail.get("why", "")),
+        )
         if key not in lines and len(lines) == LINES_SHOWN:
             break
         lines[key] = lines.get(key, 0) + 1
     return tuple(
-        Line(_line_key(*key), key[0], key[1] * 1000, _named(txn, key[2]), key[3], count)
-        for key, count in lines.items()
+        Line(_line_key(*key), key[0], key[1] * 1000, _named(txn, key[2]), key[3], count) for key, count in lines.items()
     )
 
 
