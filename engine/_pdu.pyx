@@ -386,6 +386,8 @@ def read(pdu_hex not None, length=None):
     cdef const uint8_t* digits
     cdef Py_ssize_t count = len(pdu_hex)
     cdef Py_ssize_t i
+    cdef Py_ssize_t stated
+    cdef Py_ssize_t behind
     cdef int high
     cdef int low
     cdef str service_centre
@@ -413,8 +415,17 @@ def read(pdu_hex not None, length=None):
     source.end = record + (count >> 1)
     source.filled = True
     service_centre = read_service_centre(&source)
-    if length is not None and length != source.end - source.at:
-        raise CodecError("not as many octets as the modem stated", "length", source.at - source.start)
+    if length is not None:
+        stated = length
+        behind = source.end - source.at - stated
+        # Stored status reports are printed with the filler of their record behind what the length counts.
+        for i in range(behind):
+            if stated < 0 or source.at[stated + i] != 0xFF:
+                behind = -1
+                break
+        if behind < 0:
+            raise CodecError("not as many octets as the modem stated", "length", source.at - source.start)
+        source.end -= behind
     out = read_tpdu(&source, True, True)
     out.service_centre = service_centre
     return out

@@ -22,7 +22,7 @@ from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
-from engine.traffic import events, inbound, inbox, intents, messages, reassembly, sims
+from engine.traffic import events, inbound, inbox, intents, messages, reassembly, receipts, sims
 from engine.traffic.explain import explain
 from engine.traffic.inbound import Inbound
 from engine.traffic.scheduler import Scheduler
@@ -36,6 +36,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *messages.TABLES,
     *intents.TABLES,
     *sims.TABLES,
+    *receipts.TABLES,
     *inbox.TABLES,
     *reassembly.TABLES,
     *inbound.TABLES,

@@ -11,7 +11,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and path with its handler; `takes` and `gives` are msgspec types, None for no body.
+    """A method and path with its handler; `takes` and `gives` are msgspec types, None for no body, a
+    tuple of types where the body is one of them.
 
     `media` names the request's media types where they are not JSON, `query` the query parameters and what they are.
     """

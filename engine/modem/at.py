@@ -15,8 +15,7 @@ LONGEST_LINE = 1024
 # +CMS ERROR codes after which the service centre may hold the message all the same: network time-out, unknown
 # error, timer expired.
 AMBIGUOUS_CMS = frozenset({332, 500, 521})
-# These are definite when the network says them at once.  As the end of a long silence they are the modem's
-# own guess.
+# Definite when the network says them at once; at the end of a long silence they are the modem's own guess.
 AMBIGUOUS_LATE_CMS = frozenset({38, 41, 47})
 LATE_S = 25.0
 

@@ -42,6 +42,7 @@ class Dialogue:
     ) -> None:
         self._port = port
         self._settings = settings
+        self.answer_timeout_s = settings.answer_timeout_s
         self._on_heard = on_heard
         self._on_submitted = on_submitted
         self._loop = asyncio.get_running_loop()
@@ -168,9 +169,8 @@ class Dialogue:
         now_s = self._heard_s = self._loop.time()
         submission = self._submission
         for line in self._reader.feed(octets):
-            kind = type(line)
-            if kind is Indication or kind is Unsolicited:
-                self._on_heard(line)  # type: ignore[arg-type]
+            if isinstance(line, Indication | Unsolicited):
+                self._on_heard(line)
             elif submission is not None and submission.stage is not DONE:
                 if reply := submission.hear(line, now_s):
                     submission.written_before = self._port.written
@@ -179,10 +179,10 @@ class Dialogue:
                     self._deadline_s = now_s + self._timeout_s
                     self._port.write(reply)
             elif self._asked is not None:
-                if kind is Final:
-                    self._conclude(line)  # type: ignore[arg-type]
-                elif kind is Info and len(self._answer) < LONGEST_ANSWER:
-                    self._answer.append(line.text)  # type: ignore[union-attr]
+                if isinstance(line, Final):
+                    self._conclude(line)
+                elif isinstance(line, Info) and len(self._answer) < LONGEST_ANSWER:
+                    self._answer.append(line.text)
         if submission is not None and submission is self._submission:
             if submission.stage is DONE:
                 self._final_s = now_s

@@ -9,8 +9,7 @@ from enum import IntEnum
 from engine.errors import CommandRefused, ModemError, ModemLost
 from engine.modem.submission import Submission
 
-# No SIM, wrong SIM, PIN or PUK: nothing that a restart would mend (tables of 3GPP TS 27.007 §9.2, 27.005
-# §3.2.5).
+# No SIM, wrong SIM, PIN or PUK: nothing that a restart mends (3GPP TS 27.007 §9.2, 27.005 §3.2.5).
 _SIM_CME = frozenset({10, 11, 12, 13, 15, 18, 262})
 _SIM_CMS = frozenset({310, 311, 312, 313, 315, 316, 317, 318})
 

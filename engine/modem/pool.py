@@ -16,8 +16,7 @@ from engine.rack import ModemView
 
 __all__ = ["Modem", "ModemSettings", "Pool"]
 
-# How long `close` waits for parts that are on a line: most of them end within a few seconds (manual: 5 to
-# 10 s).
+# How long `close` waits for parts that are on a line: most end within 5 to 10 s.
 CLOSE_GRACE_S = 10.0
 
 
@@ -93,11 +92,12 @@ class Pool:
         present = set[str]()
         for pattern in self._settings.ports:
             if any(wild in pattern for wild in "*?["):
-                present.update(glob.glob(pattern))
+                names = glob.glob(pattern)
             else:
                 self._modem(pattern)
-                if os.path.exists(pattern):
-                    present.add(pattern)
+                names = [pattern]
+            # A link that leads nowhere, as a killed simulator leaves it, is no port.
+            present.update(name for name in names if os.path.exists(name))
         for port in sorted(present):
             task = self._tasks.get(port)
             if task is None or task.done():

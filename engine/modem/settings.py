@@ -1,6 +1,4 @@
-"""How a rack of modems is to be driven.  Times are seconds, except the gap, which people know in
-milliseconds.
-"""
+"""How a rack of modems is to be driven.  Times are seconds, only the command gap is milliseconds."""
 
 from dataclasses import dataclass, field
 
@@ -16,8 +14,7 @@ class ModemSettings:
     ports: tuple[str, ...]
     baud: int = 115_200
     hardware_flow: bool = False
-    # Between a final result and our next command, so that held-back unsolicited lines get out.  0: none at
-    # all.
+    # Between a final result and our next command, so that held-back unsolicited lines get out; may be 0.
     command_gap_ms: int = 100
     pin: str | None = field(default=None, repr=False)
     # The prompt of AT+CMGS, then its result: TR1M and retransmission make 60 s legal (3GPP TS 24.011 §10).

@@ -25,6 +25,11 @@ STORAGE_TIMEOUT_S = 45.0
 # Of the three tries before the PUK, the last one is left to a person.
 PIN_TRIES_LEFT_AT_LEAST = 2
 
+# Behind PIN2 are fixed dialling and the like, which messages do not need.
+_OPEN = frozenset({"READY", "SIM PIN2", "SIM PUK2"})
+# Ours and the manual's; shorter ones are allowed by 3GPP TS 23.003 §2.2 and not in use.
+IMSI_DIGITS = 15
+
 LISTEN = "AT+CNMI=2,1,0,2,1"
 _LISTENING = (2, 1, 0, 2, 1)
 
@@ -102,7 +107,7 @@ async def unlock(dialogue: Dialogue, settings: ModemSettings, show: Show, refuse
     refusal: `refused_pins`, which the modem keeps over restarts of its life, remembers it.
     """
     was_taken = False
-    while (asked_for := await _code_asked_for(dialogue)) != "READY":
+    while (asked_for := await _code_asked_for(dialogue)) not in _OPEN:
         why = ""
         if asked_for == "SIM PIN" and not was_taken:
             why = await _enter_pin(dialogue, settings.pin, refused_pins)
@@ -153,11 +158,11 @@ async def read_registration(dialogue: Dialogue) -> int:
 
 
 async def read_imsi(dialogue: Dialogue) -> str:
-    """The SIM's identity.  Raises ModemSilent if what comes is not one."""
+    """The SIM's identity, 15 digits.  Raises ModemSilent if what comes is not one: quotas hang on it."""
     for line in await dialogue.ask_patiently("AT+CIMI"):
-        if line.isdecimal() and 6 <= len(line) <= 15:
+        if line.isdecimal() and len(line) == IMSI_DIGITS:
             return line
-    raise ModemSilent("AT+CIMI", 0)
+    raise ModemSilent("AT+CIMI", dialogue.answer_timeout_s)
 
 
 async def look_around(dialogue: Dialogue) -> Surroundings:
@@ -191,7 +196,10 @@ async def is_listening(dialogue: Dialogue) -> bool:
 
 
 async def _code_asked_for(dialogue: Dialogue) -> str:
-    return _line(await dialogue.ask_patiently("AT+CPIN?"), "+CPIN:").partition(":")[2].strip().strip('"')
+    answer = _line(await dialogue.ask_patiently("AT+CPIN?"), "+CPIN:")
+    if not answer:
+        raise ModemSilent("AT+CPIN?", dialogue.answer_timeout_s)
+    return answer.partition(":")[2].strip()
 
 
 async def _tries_left(dialogue: Dialogue) -> int | None:

@@ -68,8 +68,7 @@ class Submission:
         self.outcome: int | ModemError | None = None
         self.reference = -1
         self.given_s = 0.0
-        # What the port had written before the PDU: the line's own count then tells whether an octet of it
-        # left.
+        # What the port had written before the PDU: its count then tells whether an octet of it left.
         self.written_before = 0
         self.is_suspect = False
         self.hid_errors = False
@@ -81,22 +80,21 @@ class Submission:
 
     def hear(self, line: Line, now_s: float) -> bytes:
         """Take one line from the modem; the octets to write next, mostly none."""
-        kind = type(line)
-        if kind is Prompt:
+        if isinstance(line, Prompt):
             if self.stage is ASKED:
                 self.stage = GIVEN
                 self.given_s = now_s
                 return self.pdu + CTRL_Z
-        elif kind is Info:
+        elif isinstance(line, Info):
             # The stage is asked first: nothing that is said before the PDU can be its reference.
             if self.stage is GIVEN:
-                if found := _REFERENCE.fullmatch(line.text):  # type: ignore[union-attr]
+                if found := _REFERENCE.fullmatch(line.text):
                     self.reference = int(found[1])
                     self.stage = ACCEPTED
                 else:
                     self._is_garbled = True
-        elif kind is Final:
-            self._end(line, now_s)  # type: ignore[arg-type]
+        elif isinstance(line, Final):
+            self._end(line, now_s)
         return b""
 
     def _end(self, final: Final, now_s: float) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 
 from engine.errors import (
@@ -336,7 +337,7 @@ class Modem:
             if self._has_restarted:
                 raise Fault("the module restarted", Rung.START)
             self._phase = BUSY
-        self._surroundings = await startup.look_around(dialogue)
+        self._surroundings = replace(self._surroundings, signal_dbm=await startup.read_signal(dialogue))
         self._show_ready()
         self._inbox.note_list()
         await self._inbox.collect(dialogue)

@@ -51,7 +51,7 @@ def take(txn: Txn, sim: int, pdu: str, length: int | None, now_ms: int) -> None:
         events.append(txn, "message.unreadable", now_ms, messages.name(identifier), reason=error.reason)
         return
     if isinstance(tpdu, sms.StatusReport):
-        receipts.apply(txn, sim, tpdu, now_ms)
+        receipts.take(txn, sim, tpdu, now_ms)
     elif isinstance(tpdu, sms.Deliver):
         reassembly.take(txn, sim, tpdu, now_ms)
 

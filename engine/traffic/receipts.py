@@ -1,15 +1,19 @@
 """Status reports: which part each speaks of, and what that makes of it.
 
 Matched on SIM, reference, recipient and time (3GPP TS 23.040 §9.2.3.6: TP-MR is 8 bits and wraps), and for a part
-nobody could prove, on the references that could have been its own.
+nobody could prove, on the references that could have been its own.  A report may be stored before the outcome of
+the part it speaks of: it waits in EARLY until that is settled.
 """
 
 from typing import Final, Protocol
 
+import msgspec
+
 from engine import numbers
-from engine.store.table import Txn
+from engine.store import ids
+from engine.store.table import Table, Txn
 from engine.traffic import events, intents, messages
-from engine.traffic.intents import REFERENCES, Reference
+from engine.traffic.intents import INTENTS, REFERENCES, Reference
 from engine.traffic.messages import MESSAGES, OnUnknown, State
 
 # Networks write the recipient in national or international form; so many last digits must agree.
@@ -30,6 +34,20 @@ class Report(Protocol):
     def service_centre_time_ms(self) -> int | None: ...
 
 
+class Early(msgspec.Struct, frozen=True, array_like=True):
+    """A report that came before its part's outcome: the same fields as Report."""
+
+    reference: int
+    recipient: str
+    outcome: int
+    service_centre_time_ms: int | None
+
+
+EARLY: Final = Table("early_reports", Early, "QQ")  # sim, id
+
+TABLES: Final = (EARLY,)
+
+
 def state_of(outcome: int) -> State | None:
     """What TP-ST means for the part (TS 23.040 §9.2.3.15); None where it stays `sent`: not final, or unconfirmed."""
     if outcome in (0x00, 0x02):
@@ -39,23 +57,52 @@ def state_of(outcome: int) -> State | None:
     return None
 
 
-def apply(txn: Txn, sim: int, report: Report, now_ms: int) -> int | None:
-    """Write the report into the part it speaks of; that message's id, or None where none is waiting for it."""
+def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
+    """Apply a report, or keep it while a part it could speak of is in the air."""
+    if _apply(txn, sim, report, now_ms):
+        return
+    if any(_could_mean(txn, report, message) for (message, _), intent in INTENTS.scan(txn) if intent.sim == sim):
+        early = Early(report.reference, report.recipient, report.outcome, report.service_centre_time_ms)
+        EARLY.put(txn, (sim, ids.take(txn, now_ms)), early)
+    else:
+        events.append(txn, "report.unmatched", now_ms, "", sim=str(sim), reference=report.reference)
+
+
+def catch_up(txn: Txn, sim: int, now_ms: int) -> None:
+    """The outcome of the SIM's part in the air is settled: apply what came too early for it."""
+    for key, early in list(EARLY.scan(txn, sim)):
+        EARLY.remove(txn, key)
+        take(txn, sim, early, now_ms)
+
+
+def catch_up_all(txn: Txn, now_ms: int) -> None:
+    """The same for every SIM, after a start."""
+    for sim in {sim for (sim, _), _ in EARLY.scan(txn)}:
+        catch_up(txn, sim, now_ms)
+
+
+def _could_mean(txn: Txn, report: Report, message_id: int) -> bool:
+    message = MESSAGES.find(txn, message_id)
+    return message is not None and _same(report.recipient, message.number)
+
+
+def _apply(txn: Txn, sim: int, report: Report, now_ms: int) -> bool:
+    """Write the report into the part it speaks of; whether any is waiting for it."""
     at_ms = report.service_centre_time_ms or now_ms
     found = _expected(txn, sim, report, at_ms) or _unproven(txn, sim, report, at_ms, now_ms)
     if found is None:
-        return None
+        return False
     key, reference = found
     state = state_of(report.outcome)
     if state is None:
         name = messages.name(reference.message)
         events.append(txn, "message.report", now_ms, name, part=reference.part + 1, outcome=report.outcome)
-        return reference.message
+        return True
     reason = "" if state is State.DELIVERED else _reason(report.outcome)
     intents.mark_report(txn, reference.message, reference.part, report.outcome, state, reason, now_ms)
     if state is State.DELIVERED:
         REFERENCES.remove(txn, key)
-    return reference.message
+    return True
 
 
 def _reason(outcome: int) -> str:

@@ -27,7 +27,7 @@ from engine.errors import ModemError, StoreError, SubmitRefused, SubmitUnknown
 from engine.modem.pool import Modem
 from engine.store.environment import Store
 from engine.store.table import Note, Txn
-from engine.traffic import intents, messages, retry
+from engine.traffic import intents, messages, receipts, retry
 from engine.traffic.intents import Claimed
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Message, Pick, Sending, State
 
@@ -72,7 +72,15 @@ def settle(txn: Txn, landed: list[Landed], picks: list[Pick], now_ms: int, gate:
             intents.mark_unknown(txn, flight.message, flight.part, error.reason, now_ms)
         else:
             intents.put_back(txn, flight.message, flight.part, now_ms)
+        receipts.catch_up(txn, flight.sim, now_ms)
     return intents.claim(txn, picks, now_ms, gate)
+
+
+def recover(txn: Txn, now_ms: int) -> int:
+    """What the last run left in the air becomes unknown, unless a report has told of it; how many parts that were."""
+    unknown = intents.recover(txn, now_ms)
+    receipts.catch_up_all(txn, now_ms)
+    return unknown
 
 
 class Scheduler:
@@ -200,7 +208,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Recover from the last run, then work until cancelled."""
-        unknown = await self._store.write(intents.recover, self._now_ms())
+        unknown = await self._store.write(recover, self._now_ms())
         if unknown:
             log.warning("%d parts were on a line when the last run ended", unknown)
         with self._store.read() as txn:

@@ -135,7 +135,9 @@ _LIST: Final = {
 }
 
 ROUTES: Final = (
-    Route("POST", "/v1/messages", send, 202, takes=wire.NewMessage | wire.NewMessages, gives=dict, problems=(400, 422)),
+    Route(
+        "POST", "/v1/messages", send, 202, takes=(wire.NewMessage, wire.NewMessages), gives=dict, problems=(400, 422)
+    ),
     Route("GET", "/v1/messages", list_all, gives=wire.Page, query=_LIST, problems=(422,)),
     Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=dict, problems=(400, 422)),
     Route("GET", "/v1/messages/{id}", get, gives=dict, problems=(404, 422)),

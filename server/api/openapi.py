@@ -20,7 +20,9 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     routes = list(routes)
     kinds: list[Any] = [problems.Problem]
     for route in routes:
-        kinds += [kind for kind in (route.takes, route.gives) if kind is not None]
+        kinds += [*route.takes] if isinstance(route.takes, tuple) else [route.takes]
+        kinds.append(route.gives)
+    kinds = [kind for kind in kinds if kind is not None]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     by_kind = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -50,7 +52,8 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
     if len(words) > 1:
         operation["description"] = re.sub(r"\s+", " ", " ".join(words[1:]))
     if route.takes is not None:
-        schema = by_kind[id(route.takes)]
+        one_of = isinstance(route.takes, tuple)
+        schema = {"oneOf": [by_kind[id(kind)] for kind in route.takes]} if one_of else by_kind[id(route.takes)]
         media = route.media or ("application/json",)
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in media}}
     if not route.is_public:

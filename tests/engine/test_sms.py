@@ -232,3 +232,18 @@ def test_damaged_lines_are_read_or_refused() -> None:
         except CodecError:
             pass
     assert read > 500
+
+
+def test_a_stored_report_is_read_without_the_filler_that_its_length_does_not_count() -> None:
+    """EF_SMS records have 176 octets: a TC35i prints the tail as FF and states the TPDU's own length."""
+    line = "0791947101670000062A0D91945107000040F2622041015103406220410151244000"
+    filled = line + "F" * (2 * 175 - len(line))
+    report = sms.read(filled, 26)
+    assert isinstance(report, sms.StatusReport)
+    assert (report.reference, report.outcome) == (42, 0)
+    with pytest.raises(CodecError):
+        sms.read(filled, 25)
+    with pytest.raises(CodecError):
+        sms.read(filled, -1)
+    with pytest.raises(CodecError):
+        sms.read(filled[:-2] + "00", 26)
