@@ -31,7 +31,9 @@ def test_every_phrase_that_a_template_or_page_names_exists_and_no_other() -> Non
 
 
 def test_every_counter_of_a_campaign_has_a_word() -> None:
-    assert {f"tally.{name}" for name, _ in TALLIES} == {key for key in phrases.PHRASES["en"] if key.startswith("tally.")}
+    assert {f"tally.{name}" for name, _ in TALLIES} == {
+        key for key in phrases.PHRASES["en"] if key.startswith("tally.")
+    }
 
 
 def test_what_nobody_has_worded_yet_is_shown_as_it_is() -> None:
