@@ -45,6 +45,7 @@ TALLIES: Final[tuple[tuple[str, tuple[State, ...]], ...]] = (
     ("expired", (State.EXPIRED,)),
     ("waiting", (State.ACCEPTED, State.QUEUED, State.HELD)),
 )
+_HEARD: Final = ("searching", "ready", "sending")
 _OPEN: Final = ("sending", "waiting")
 _MOVABLE: Final = (Stage.DRAFT, Stage.RUNNING, Stage.PAUSED)
 
@@ -157,6 +158,8 @@ class Observer:
             return Snapshot(at_ms, totals, rack, max(0, len(views) - MODEMS_SHOWN), cards, _log(txn))
 
     def _tile(self, view: ModemView) -> Tile:
+        # What a modem last said of its signal is nothing to go by once it says nothing more.
+        signal_dbm = view.signal_dbm if view.state in _HEARD else None
         return Tile(
             key=f"modem-{view.port.encode().hex()}",
             port=os.path.basename(view.port) or view.port,
@@ -165,8 +168,8 @@ class Observer:
             detail=view.detail,
             operator=view.operator,
             sim_end=view.imsi[-4:],
-            signal_dbm=view.signal_dbm,
-            bars=drawing.bars(view.signal_dbm),
+            signal_dbm=signal_dbm,
+            bars=drawing.bars(signal_dbm),
             sent=view.sent,
             refused=view.refused,
             received=view.received,

@@ -68,7 +68,7 @@ class Tab:
     async def until(self, expression: str) -> None:
         """Wait until the expression is true in the page."""
         async with asyncio.timeout(PATIENCE_S):
-            while not await self.tell(expression):
+            while not await self.tell(expression):  # noqa: ASYNC110  nobody tells
                 await asyncio.sleep(0.05)
 
     async def click(self, selector: str) -> None:
@@ -92,7 +92,7 @@ async def opened(profile: Path, url: str, *flags: str) -> AsyncIterator[Tab]:
     try:
         told = profile / "DevToolsActivePort"
         async with asyncio.timeout(PATIENCE_S):
-            while not (told.exists() and told.read_text().count("\n")):
+            while not (told.exists() and told.read_text().count("\n")):  # noqa: ASYNC110  nobody tells
                 await asyncio.sleep(0.05)
         port = told.read_text().split("\n")[0]
         async with aiohttp.ClientSession() as session:

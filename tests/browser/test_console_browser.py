@@ -65,7 +65,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             async with asyncio.timeout(PATIENCE_S):
-                while sum(view.state == "ready" for view in engine.rack()) < MODEMS:
+                while sum(view.state == "ready" for view in engine.rack()) < MODEMS:  # noqa: ASYNC110  nobody tells
                     await asyncio.sleep(0.05)
             yield Place(engine, rack, f"http://127.0.0.1:{runner.addresses[0][1]}")
             await runner.cleanup()
