@@ -36,7 +36,10 @@ def under(points: str) -> str:
     """The points of the area under a sparkline."""
     if not points:
         return ""
-    first, last = points.split(" ")[0].split(",")[0], points.split(" ")[-1].split(",")[0]
+    first, last = (
+        points.split(" ", maxsplit=1)[0].split(",", maxsplit=1)[0],
+        points.rsplit(" ", maxsplit=1)[-1].split(",", maxsplit=1)[0],
+    )
     return f"{first},{SPARK_HIGH} {points} {last},{SPARK_HIGH}"
 
 
