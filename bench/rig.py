@@ -136,6 +136,14 @@ class Rig:
         )  # fmt: skip
         self._await("server", lambda: self._answers("/readyz" if ready else "/healthz"))
 
+    def start_server_with_rack(self, latency_ms: str) -> None:
+        """Start one process that holds both, with the routes of the laboratory."""
+        self._start(
+            "server", "serve", "--data", str(self.data), "--port", str(self.port), "--simulate", str(self.modems),
+            "--latency-ms", latency_ms, "--ledger", str(self.ledger), "--command-gap-ms", "0",
+        )  # fmt: skip
+        self._await("server", lambda: self._answers("/readyz"))
+
     def _answers(self, path: str) -> bool:
         try:
             with urllib.request.urlopen(self.url + path, timeout=5) as answer:  # noqa: S310

@@ -14,16 +14,16 @@ from engine.wiring import Engine
 class Laboratory(Protocol):
     """What may be done to a simulated network and to the clock of an engine that runs on it."""
 
-    async def inbound(self, sender: str, to: str | None, text: str) -> None:
-        """Let `sender` text the SIM numbered `to`, or any SIM of the rack where it is None.
+    async def inbound(self, sender: str, to: str | None, text: str, timeout_s: float) -> bool:
+        """Let `sender` text the SIM numbered `to`, or any SIM of the rack where it is None; whether it was acted upon.
 
         Raises NotFound where there is no such SIM.
         """
 
-    async def report(self, message_id: int, outcome: int) -> int:
+    async def report(self, message_id: int, outcome: int, timeout_s: float) -> int:
         """Let the network report `outcome` (TP-ST, 3GPP TS 23.040 §9.2.3.15) for every sent part; how many those were.
 
-        Raises NotFound.
+        Returns once the modems have handed them over.  Raises NotFound.
         """
 
     async def set_clock(self, now_ms: int) -> None:

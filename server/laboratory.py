@@ -5,7 +5,7 @@ The one place of the server that knows the simulator.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -14,10 +14,13 @@ from engine import numbers
 from engine.errors import NotFound
 from engine.sim.people import People, Reply
 from engine.sim.rack import Rack
+from engine.traffic import inbox
+from engine.traffic.inbox import Progress, Received
 from engine.traffic.messages import MESSAGES
 from engine.wiring import Clock, Engine
 
 LOOK_S: Final = 0.01
+QUIET_LOOKS: Final = 3  # in a row: what one floor has let go, the next may not have taken up yet
 
 Latency = int | Literal["realistic"]
 
@@ -29,24 +32,41 @@ class RackLaboratory:
         self._engine = engine
         self._rack = rack
 
-    async def inbound(self, sender: str, to: str | None, text: str) -> None:
-        """Let `sender` text the SIM numbered `to`, or the first of the rack."""
+    async def inbound(self, sender: str, to: str | None, text: str, timeout_s: float) -> bool:
+        """Let `sender` text the SIM numbered `to`, or the first of the rack; whether somebody acted on it in time."""
+        before = self._newest_from(sender)
         self._rack.network.text(sender, to or self._rack.network.sims[0].number, text)
 
-    async def report(self, message_id: int, outcome: int) -> int:
-        """Let the network report `outcome` for every sent part of a message."""
+        def was_routed() -> bool:
+            newest = self._newest_from(sender)
+            return newest is not None and newest != before and newest.progress is not Progress.ASSEMBLED
+
+        return await _in_time(was_routed, timeout_s)
+
+    def _newest_from(self, sender: str) -> Received | None:
+        with self._engine.store.read() as txn:
+            return next(inbox.listed(txn, sender, 0, 1), None)
+
+    async def report(self, message_id: int, outcome: int, timeout_s: float) -> int:
+        """Let the network report `outcome` for every sent part of a message, and wait until they were read."""
         with self._engine.store.read() as txn:
             message = MESSAGES.get(txn, message_id)
         number = numbers.from_key(message.number)
-        reported = 0
+        imsis: list[str] = []
         for part in message.parts:
+            imsi = f"{part.sim:015d}"
             if part.reference >= 0:
                 try:
-                    self._rack.network.report(f"{part.sim:015d}", part.reference, number, outcome)
+                    self._rack.network.report(imsi, part.reference, number, outcome)
                 except NotFound:
                     continue  # it left by a rack that is gone
-                reported += 1
-        return reported
+                imsis.append(imsi)
+        await _in_time(lambda: self._are_drained(set(imsis)), timeout_s)
+        return len(imsis)
+
+    def _are_drained(self, imsis: set[str]) -> bool:
+        modems = [self._rack.modem(name) for name in self._rack.names]
+        return not any(modem.storage.usage("MT")[0] or modem.sim.waiting for modem in modems if modem.sim.imsi in imsis)
 
     async def set_clock(self, now_ms: int) -> None:
         """Let it be `now_ms` for the engine and the network."""
@@ -55,19 +75,24 @@ class RackLaboratory:
 
     async def settle(self, timeout_s: float) -> bool:
         """Wait until nothing is due and nothing is in the air."""
-        until = time.monotonic() + timeout_s
+        everyone = {self._rack.modem(name).sim.imsi for name in self._rack.names}
         quiet = 0
-        # Twice in a row: what one floor has let go, the next may not have taken up yet.
-        while quiet < 3:
-            if time.monotonic() > until:
-                return False
-            quiet = quiet + 1 if self._is_quiet() else 0
-            await asyncio.sleep(LOOK_S)
-        return True
 
-    def _is_quiet(self) -> bool:
-        on_sims = sum(self._rack.modem(name).storage.usage("MT")[0] for name in self._rack.names)
-        return self._engine.is_settled and on_sims == 0
+        def is_quiet() -> bool:
+            nonlocal quiet
+            quiet = quiet + 1 if self._engine.is_settled and self._are_drained(everyone) else 0
+            return quiet >= QUIET_LOOKS
+
+        return await _in_time(is_quiet, timeout_s)
+
+
+async def _in_time(condition: Callable[[], bool], timeout_s: float) -> bool:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(LOOK_S)
+    return True
 
 
 @asynccontextmanager

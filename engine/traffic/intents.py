@@ -34,10 +34,14 @@ class Intent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Unproven(msgspec.Struct, frozen=True, array_like=True):
-    """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1."""
+    """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1.
+
+    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.
+    """
 
     number: int
     after: int
+    sent: int
     at_ms: int
 
 
@@ -220,8 +224,9 @@ def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int
     if message.on_unknown is OnUnknown.RESEND:
         _requeue(txn, message, index, now_ms, now_ms, counted=True)
         return
-    after = sims.find(txn, part.sim).reference
-    UNPROVEN.put(txn, (part.sim, identifier, index), Unproven(message.number, after, now_ms))
+    known = sims.find(txn, part.sim)
+    row = Unproven(message.number, known.reference, known.sent, now_ms)
+    UNPROVEN.put(txn, (part.sim, identifier, index), row)
     _change(txn, message, index, msgspec.structs.replace(part, state=State.UNKNOWN), now_ms, reason)
 
 
@@ -230,8 +235,8 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
 
     None was tried if it follows the last known one at once: they wait again, under every policy.
     """
-    unknown = list(UNPROVEN.scan(txn, sim))
-    since = [key for key, row in unknown if row.after == sims.find(txn, sim).reference]
+    sent = sims.find(txn, sim).sent
+    since = [key for key, row in UNPROVEN.scan(txn, sim) if row.sent == sent]
     tried = sims.tried_since(txn, sim, reference) if since else None
     sims.accepted(txn, sim, reference, len(since))
     if tried != 0:

@@ -128,7 +128,7 @@ def _unproven(
     """An unknown part to that recipient, where the reference could be its own; it is thereby proved sent."""
     rows = list(intents.unproven(txn, sim))
     for identifier, index, row in rows:
-        alike = sum(other.after == row.after for _, _, other in rows)
+        alike = sum(other.sent == row.sent for _, _, other in rows)
         tried = (report.reference - row.after - 1) % 256
         if not _same(report.recipient, row.number) or (row.after >= 0 and tried >= alike):
             continue

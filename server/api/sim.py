@@ -47,8 +47,7 @@ async def inbound(request: web.Request) -> web.Response:
     engine, laboratory = request.app[ENGINE], request.app[LABORATORY]
     body = wire.decode(await request.read(), Inbound)
     sender = numbers.parse(body.from_, engine.settings.house.country or None, "from")
-    await laboratory.inbound(sender, body.to, body.text)
-    if not await laboratory.settle(SETTLE_S):
+    if not await laboratory.inbound(sender, body.to, body.text, SETTLE_S):
         return _unsettled(request)
     return wire.reply({"status": "received"}, 202)
 
@@ -57,11 +56,9 @@ async def dlr(request: web.Request) -> web.Response:
     """A status report for every sent part of a message, through the modem."""
     body = wire.decode(await request.read(), Dlr)
     identifier = ids.parse("msg", body.message, "message")
-    reported = await request.app[LABORATORY].report(identifier, OUTCOMES[body.status])
+    reported = await request.app[LABORATORY].report(identifier, OUTCOMES[body.status], SETTLE_S)
     if not reported:
         raise Conflict("no part of the message was sent by the simulated rack")
-    if not await request.app[LABORATORY].settle(SETTLE_S):
-        return _unsettled(request)
     return wire.reply({"reports": reported}, 202)
 
 
