@@ -26,6 +26,8 @@ cdef struct Entry:
     int parts
     int weight
     int lane
+    # Whether it has come due and stands in its group.
+    bint ripe
     # Tells an entry from an older one with the same id that still stands in a heap or deque.
     uint64_t serial
 
@@ -54,6 +56,9 @@ cdef class DueLine:
     cdef priority_queue[Waiting] waiting
     cdef unordered_map[uint64_t, uint64_t] serial_of
     cdef unordered_set[uint64_t] parked
+    # Parts that have come due, by group.
+    cdef unordered_map[uint64_t, int64_t] ripe
+    cdef int64_t ripe_parts
     cdef uint64_t serial
     cdef readonly int64_t parts
 
@@ -84,6 +89,7 @@ cdef class DueLine:
         entry.parts = parts
         entry.weight = weight
         entry.lane = lane
+        entry.ripe = False
         entry.serial = self.serial
         self.entries[identifier] = entry
         self.parts += parts
@@ -95,6 +101,11 @@ cdef class DueLine:
             return False
         cdef Entry entry = self.entries[identifier]
         self.parts -= entry.parts
+        if entry.ripe:
+            self.ripe_parts -= entry.parts
+            self.ripe[entry.group] -= entry.parts
+            if self.ripe[entry.group] == 0:
+                self.ripe.erase(entry.group)
         self.serial_of.erase(entry.serial)
         self.entries.erase(identifier)
         return True
@@ -116,7 +127,10 @@ cdef class DueLine:
                 continue
             place.id = self.serial_of[head.second]
             place.serial = head.second
+            self.entries[place.id].ripe = True
             entry = self.entries[place.id]
+            self.ripe_parts += entry.parts
+            self.ripe[entry.group] += entry.parts
             group = &self.groups[entry.lane][entry.group]
             group.weight = entry.weight
             group.ready.push_back(place)
@@ -124,6 +138,17 @@ cdef class DueLine:
                 group.listed = True
                 group.deficit = 0
                 self.turns[entry.lane].push_back(entry.group)
+
+    def ready_parts(self, int64_t now_ms):
+        """Parts that could go now: those that are due and whose group is not parked."""
+        cdef int64_t ready
+        cdef uint64_t group
+        self._ripen(now_ms)
+        ready = self.ripe_parts
+        for group in self.parked:
+            if self.ripe.count(group):
+                ready -= self.ripe[group]
+        return ready
 
     def pop(self, int64_t now_ms, int lowest_lane=LANES - 1):
         """(id, group, lane, parts) of the message that goes next, taken out of the line; None if nothing may go.

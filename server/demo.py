@@ -18,10 +18,10 @@ from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.people import consent, customers
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customers import Customer
-from engine.sim.people import Reply
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
+from server.laboratory import Reply
 from server.serving import Served, Simulation
 
 MODEMS: Final = 8

@@ -19,6 +19,8 @@ from engine.traffic.inbox import Progress, Received
 from engine.traffic.messages import MESSAGES
 from engine.wiring import Clock, Engine
 
+__all__ = ["RackLaboratory", "Reply", "rack_of"]
+
 LOOK_S: Final = 0.01
 QUIET_LOOKS: Final = 3  # in a row: what one floor has let go, the next may not have taken up yet
 

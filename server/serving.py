@@ -15,7 +15,6 @@ from aiohttp import web
 from engine.access import tokens
 from engine.config import Settings
 from engine.errors import ConfigError
-from engine.sim.people import Reply
 from engine.wiring import Clock, Engine, running
 from server import laboratory
 from server.app import build
@@ -33,7 +32,7 @@ class Simulation:
     latency_ms: laboratory.Latency = 0
     report_delay_ms: int | tuple[int, int] = 0
     ledger: Path | None = None
-    replies: tuple[Reply, ...] = ()
+    replies: tuple[laboratory.Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

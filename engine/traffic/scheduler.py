@@ -177,8 +177,8 @@ class Scheduler:
 
     @property
     def waiting_parts(self) -> int:
-        """Parts in the due line."""
-        return self._line.parts
+        """Parts that could go now, were there modems enough."""
+        return self._line.ready_parts(self._now_ms())
 
     def rate_per_s(self) -> float:
         """Parts the rack sends a second, as measured lately; until then what its modems are taken to do."""
@@ -257,7 +257,7 @@ class Scheduler:
         picks = [pick for _, pick in chosen]
         for pick in picks:
             self._flying[pick.message] = Flight(pick.message, 0, pick.sim, 0, more=False)
-        if self._line.parts < self._wanted_parts():
+        if self.waiting_parts < self._wanted_parts():
             self._hungry.set()
         try:
             claims = await self._store.write(settle, landed, picks, now_ms, self._gate, self._random)
@@ -375,7 +375,7 @@ class Scheduler:
         """Ask for more rows while the due line holds less than `feed_ahead_s` of work."""
         while True:
             self._hungry.clear()
-            while not (self._dry or self._stopping) and self._line.parts < self._wanted_parts():
+            while not (self._dry or self._stopping) and self.waiting_parts < self._wanted_parts():
                 try:
                     fed = await self._store.write(self._feed, self._now_ms(), FEED_PARTS)
                 except StoreError as error:

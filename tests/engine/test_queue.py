@@ -93,6 +93,23 @@ def test_a_parked_group_keeps_its_messages_until_it_is_unparked() -> None:
     assert [item[0] for item in drain(line)] == [1, 3]
 
 
+def test_only_what_is_due_and_not_parked_is_ready() -> None:
+    line = DueLine()
+    line.push(1, 7, BULK, 0, 3)
+    line.push(2, 8, BULK, 0, 5)
+    line.push(3, 8, BULK, 100, 7)
+    line.park(7)
+    assert (line.parts, line.ready_parts(0), line.ready_parts(100)) == (15, 5, 12)
+    line.unpark(7)
+    assert line.ready_parts(100) == 15
+    line.remove(2)
+    assert line.ready_parts(100) == 10
+    line.push(3, 8, BULK, 500, 7)
+    assert line.ready_parts(100) == 3
+    drain(line, 100)
+    assert (line.parts, line.ready_parts(100), line.ready_parts(500)) == (7, 0, 7)
+
+
 def test_a_dropped_group_gives_its_ids() -> None:
     line = DueLine()
     for identifier in (5, 3, 4):
@@ -119,17 +136,18 @@ def test_agrees_with_a_plain_model_under_random_work() -> None:
     """Whatever is done to it, what comes out is what went in and was not taken out, each once, never early."""
     random = Random(1)
     line = DueLine()
-    model: dict[int, tuple[int, int, int]] = {}
+    model: dict[int, tuple[int, int, int, int]] = {}
     parked: set[int] = set()
     now_ms = 0
-    for step in range(60_000):
+    for step in range(20_000):
         act = random.random()
         identifier = random.randrange(1, 300)
         group = random.randrange(5)
         if act < 0.45:
             lane, due_ms = random.randrange(4), now_ms + random.randrange(-5, 50)
-            line.push(identifier, group, lane, due_ms, random.randrange(1, 6), random.randrange(1, 4))
-            model[identifier] = (group, lane, due_ms)
+            parts = random.randrange(1, 6)
+            line.push(identifier, group, lane, due_ms, parts, random.randrange(1, 4))
+            model[identifier] = (group, lane, due_ms, parts)
         elif act < 0.55:
             assert line.remove(identifier) == (model.pop(identifier, None) is not None)
         elif act < 0.57:
@@ -154,3 +172,6 @@ def test_agrees_with_a_plain_model_under_random_work() -> None:
                 assert item[2] == min(value[1] for value in ripe.values())
                 del model[item[0]]
         assert len(line) == len(model)
+        assert line.ready_parts(now_ms) == sum(
+            value[3] for value in model.values() if value[2] <= now_ms and value[0] not in parked
+        )
