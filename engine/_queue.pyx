@@ -1,76 +1,157 @@
-# distutils: language = c++
 """The due line in memory: which message goes next.
 
 Lanes come first, highest (0) to lowest; within a lane, groups share by weight, counted in parts, by deficit round
 robin (Shreedhar and Varghese 1995); within a group, first due, first out.  A message that is not due yet waits in a
 heap.  Knows no clock: `now_ms` is an argument.  Knows no message but its id.
+
+Plain C and CPython's own containers: a C++ standard library would ask every fresh machine for one more compiler.
 """
 
 cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
-from libcpp.deque cimport deque
-from libcpp.pair cimport pair
-from libcpp.queue cimport priority_queue
-from libcpp.unordered_map cimport unordered_map
-from libcpp.unordered_set cimport unordered_set
-from libcpp.vector cimport vector
+
+from collections import deque
 
 cdef enum:
     LANES = 4
     # Parts a group of weight 1 may send each round.  A message larger than that saves up over rounds.
     QUANTUM = 4
 
-cdef struct Entry:
-    uint64_t group
+
+@cython.final
+@cython.freelist(256)
+cdef class Entry:
+    """A message in the line.  Removed ones stay where they are and are skipped: `gone`."""
+
+    cdef uint64_t identifier
+    cdef uint64_t group
+    # Where it stands once it is ripe; before that its group may be forgotten and made anew.
+    cdef Group home
+    cdef int lane
+    cdef int parts
+    cdef int weight
+    cdef bint gone
+
+
+cdef struct Waiting:
     int64_t due_ms
-    int parts
-    int weight
-    int lane
-    # Whether it has come due and stands in its group.
-    bint ripe
-    # Tells an entry from an older one with the same id that still stands in a heap or deque.
     uint64_t serial
+    PyObject* entry
 
-cdef struct Place:
-    uint64_t id
-    uint64_t serial
 
-cdef struct Group:
-    deque[Place] ready
-    int64_t deficit
-    int weight
-    bint listed
+cdef inline bint earlier(const Waiting* one, const Waiting* other) noexcept nogil:
+    return one.due_ms < other.due_ms or (one.due_ms == other.due_ms and one.serial < other.serial)
 
-ctypedef pair[int64_t, uint64_t] Waiting
+
+@cython.final
+cdef class Heap:
+    """Entries by due time, those pushed first before others of the same; it owns a reference to each."""
+
+    cdef Waiting* items
+    cdef Py_ssize_t length
+    cdef Py_ssize_t room
+
+    def __dealloc__(self):
+        cdef Py_ssize_t place
+        for place in range(self.length):
+            Py_DECREF(<object>self.items[place].entry)
+        PyMem_Free(self.items)
+
+    cdef int push(self, int64_t due_ms, uint64_t serial, Entry entry) except -1:
+        cdef Py_ssize_t place = self.length
+        cdef Py_ssize_t above
+        cdef Waiting item
+        cdef void* grown
+        if self.length == self.room:
+            grown = PyMem_Realloc(self.items, (self.room * 2 + 64) * sizeof(Waiting))
+            if grown == NULL:
+                raise MemoryError
+            self.items = <Waiting*>grown
+            self.room = self.room * 2 + 64
+        item.due_ms = due_ms
+        item.serial = serial
+        item.entry = <PyObject*>entry
+        Py_INCREF(entry)
+        self.length += 1
+        while place > 0:
+            above = (place - 1) >> 1
+            if not earlier(&item, &self.items[above]):
+                break
+            self.items[place] = self.items[above]
+            place = above
+        self.items[place] = item
+        return 0
+
+    cdef Entry pop(self):
+        """The first entry; there must be one."""
+        cdef Entry first = <Entry>self.items[0].entry
+        cdef Waiting item
+        cdef Py_ssize_t place = 0
+        cdef Py_ssize_t below
+        self.length -= 1
+        item = self.items[self.length]
+        while True:
+            below = 2 * place + 1
+            if below >= self.length:
+                break
+            if below + 1 < self.length and earlier(&self.items[below + 1], &self.items[below]):
+                below += 1
+            if not earlier(&self.items[below], &item):
+                break
+            self.items[place] = self.items[below]
+            place = below
+        self.items[place] = item
+        Py_DECREF(first)
+        return first
+
+
+@cython.final
+cdef class Group:
+    """One group's messages in one lane: those that are due, in order, and what it may still send this round."""
+
+    cdef uint64_t name
+    cdef int lane
+    cdef object ready
+    cdef int64_t deficit
+    cdef int64_t ripe_parts
+    cdef int weight
+    cdef bint listed
+
+    def __cinit__(self, uint64_t name, int lane):
+        self.name = name
+        self.lane = lane
+        self.ready = deque()
+        self.weight = 1
 
 
 @cython.final
 cdef class DueLine:
     """Messages that may go now or later; each id stands in it at most once."""
 
-    cdef unordered_map[uint64_t, Entry] entries
-    # By lane.  Vectors, since Cython constructs C++ attributes but not the elements of C arrays of them.
-    cdef vector[unordered_map[uint64_t, Group]] groups
-    cdef vector[deque[uint64_t]] turns
-    # Keyed by the negative due time, since the C++ queue gives the largest first.
-    cdef priority_queue[Waiting] waiting
-    cdef unordered_map[uint64_t, uint64_t] serial_of
-    cdef unordered_set[uint64_t] parked
-    # Parts that have come due, by group.
-    cdef unordered_map[uint64_t, int64_t] ripe
+    cdef dict entries
+    cdef list groups
+    cdef list turns
+    cdef Heap waiting
+    cdef set parked
     cdef int64_t ripe_parts
     cdef uint64_t serial
     cdef readonly int64_t parts
 
     def __cinit__(self):
-        self.groups.resize(LANES)
-        self.turns.resize(LANES)
+        self.entries = {}
+        self.groups = [{} for _ in range(LANES)]
+        self.turns = [deque() for _ in range(LANES)]
+        self.waiting = Heap()
+        self.parked = set()
 
     def __len__(self):
-        return <Py_ssize_t>self.entries.size()
+        return len(self.entries)
 
-    def __contains__(self, uint64_t identifier):
-        return self.entries.count(identifier) > 0
+    def __contains__(self, identifier):
+        return identifier in self.entries
 
     def push(self, uint64_t identifier, uint64_t group, int lane, int64_t due_ms, int parts, int weight=1):
         """Add a message, or replace the entry that stands for it.
@@ -82,72 +163,72 @@ cdef class DueLine:
         if parts < 1 or weight < 1:
             raise ValueError(f"parts {parts} and weight {weight} must be 1 or more")
         self._forget(identifier)
-        self.serial += 1
-        cdef Entry entry
+        cdef Entry entry = Entry.__new__(Entry)
+        entry.identifier = identifier
         entry.group = group
-        entry.due_ms = due_ms
+        entry.lane = lane
         entry.parts = parts
         entry.weight = weight
-        entry.lane = lane
-        entry.ripe = False
-        entry.serial = self.serial
         self.entries[identifier] = entry
         self.parts += parts
-        self.serial_of[self.serial] = identifier
-        self.waiting.push(Waiting(-due_ms, self.serial))
+        self.serial += 1
+        self.waiting.push(due_ms, self.serial, entry)
 
-    cdef bint _forget(self, uint64_t identifier) noexcept:
-        if self.entries.count(identifier) == 0:
+    cdef bint _forget(self, uint64_t identifier) except -1:
+        cdef Entry entry = <Entry>self.entries.pop(identifier, None)
+        if entry is None:
             return False
-        cdef Entry entry = self.entries[identifier]
+        entry.gone = True
         self.parts -= entry.parts
-        if entry.ripe:
+        if entry.home is not None:
             self.ripe_parts -= entry.parts
-            self.ripe[entry.group] -= entry.parts
-            if self.ripe[entry.group] == 0:
-                self.ripe.erase(entry.group)
-        self.serial_of.erase(entry.serial)
-        self.entries.erase(identifier)
+            entry.home.ripe_parts -= entry.parts
         return True
 
     def remove(self, uint64_t identifier):
         """Whether the message was in the line."""
         return self._forget(identifier)
 
-    cdef void _ripen(self, int64_t now_ms) noexcept:
+    cdef int _ripen(self, int64_t now_ms) except -1:
         """Move what has come due from the heap into its group."""
-        cdef Waiting head
         cdef Entry entry
-        cdef Place place
-        cdef Group* group
-        while not self.waiting.empty() and -self.waiting.top().first <= now_ms:
-            head = self.waiting.top()
-            self.waiting.pop()
-            if self.serial_of.count(head.second) == 0:
+        cdef Group group
+        cdef dict lanes
+        while self.waiting.length and self.waiting.items[0].due_ms <= now_ms:
+            entry = self.waiting.pop()
+            if entry.gone:
                 continue
-            place.id = self.serial_of[head.second]
-            place.serial = head.second
-            self.entries[place.id].ripe = True
-            entry = self.entries[place.id]
+            lanes = <dict>self.groups[entry.lane]
+            group = <Group>lanes.get(entry.group)
+            if group is None:
+                group = Group(entry.group, entry.lane)
+                lanes[entry.group] = group
+            entry.home = group
             self.ripe_parts += entry.parts
-            self.ripe[entry.group] += entry.parts
-            group = &self.groups[entry.lane][entry.group]
+            group.ripe_parts += entry.parts
             group.weight = entry.weight
-            group.ready.push_back(place)
-            if not group.listed and self.parked.count(entry.group) == 0:
-                group.listed = True
-                group.deficit = 0
-                self.turns[entry.lane].push_back(entry.group)
+            group.ready.append(entry)
+            if not group.listed and group.name not in self.parked:
+                self._list(group)
+        return 0
+
+    cdef int _list(self, Group group) except -1:
+        group.listed = True
+        group.deficit = 0
+        self.turns[group.lane].append(group)
+        return 0
 
     def ready_parts(self, int64_t now_ms):
         """Parts that could go now: those that are due and whose group is not parked."""
+        cdef Group group
         cdef int64_t ready
-        cdef uint64_t group
         self._ripen(now_ms)
         ready = self.ripe_parts
-        for group in self.parked:
-            if self.ripe.count(group):
-                ready -= self.ripe[group]
+        for name in self.parked:
+            for lanes in self.groups:
+                group = <Group>(<dict>lanes).get(name)
+                if group is not None:
+                    ready -= group.ripe_parts
         return ready
 
     def pop(self, int64_t now_ms, int lowest_lane=LANES - 1):
@@ -156,67 +237,62 @@ cdef class DueLine:
         `lowest_lane` asks no lanes below it: 0 for the `otp` lane alone.
         """
         cdef int lane
-        cdef uint64_t name
-        cdef Group* group
-        cdef Place place
+        cdef Group group
         cdef Entry entry
         self._ripen(now_ms)
         for lane in range(min(lowest_lane, LANES - 1) + 1):
-            while not self.turns[lane].empty():
-                name = self.turns[lane].front()
-                group = &self.groups[lane][name]
+            turns = self.turns[lane]
+            while turns:
+                group = <Group>turns[0]
                 # Entries that were removed or replaced since are skipped here.
-                while not group.ready.empty() and self.serial_of.count(group.ready.front().serial) == 0:
-                    group.ready.pop_front()
-                if group.ready.empty() or self.parked.count(name):
-                    self.turns[lane].pop_front()
+                while group.ready and (<Entry>group.ready[0]).gone:
+                    group.ready.popleft()
+                if not group.ready or group.name in self.parked:
+                    turns.popleft()
                     group.listed = False
-                    if group.ready.empty():
-                        self.groups[lane].erase(name)
+                    if not group.ready:
+                        del (<dict>self.groups[lane])[group.name]
                     continue
-                place = group.ready.front()
-                entry = self.entries[place.id]
+                entry = <Entry>group.ready[0]
                 if group.deficit < entry.parts:
                     # Its turn is over: the next round adds its share.
                     group.deficit += <int64_t>QUANTUM * group.weight
-                    self.turns[lane].pop_front()
-                    self.turns[lane].push_back(name)
+                    turns.rotate(-1)
                     continue
                 group.deficit -= entry.parts
-                group.ready.pop_front()
-                self._forget(place.id)
-                return place.id, entry.group, lane, entry.parts
+                group.ready.popleft()
+                self._forget(entry.identifier)
+                return entry.identifier, group.name, lane, entry.parts
         return None
 
     def park(self, uint64_t group):
         """Keep a group's messages in the line, but do not pop them until `unpark`."""
-        self.parked.insert(group)
+        self.parked.add(group)
 
     def unpark(self, uint64_t group):
         """Let a parked group take its turns again."""
-        cdef int lane
-        if self.parked.erase(group) == 0:
-            return
-        for lane in range(LANES):
-            if self.groups[lane].count(group) and not self.groups[lane][group].listed:
-                self.groups[lane][group].listed = True
-                self.groups[lane][group].deficit = 0
-                self.turns[lane].push_back(group)
+        cdef Group home
+        self.parked.discard(group)
+        for lanes in self.groups:
+            home = <Group>(<dict>lanes).get(group)
+            if home is not None and home.ready and not home.listed:
+                self._list(home)
 
     def drop(self, uint64_t group):
         """Take all of a group's messages out of the line; their ids."""
-        cdef vector[uint64_t] gone
-        cdef pair[uint64_t, Entry] item
-        for item in self.entries:
-            if item.second.group == group:
-                gone.push_back(item.first)
-        cdef uint64_t identifier
+        cdef Entry entry
+        gone = []
+        for value in self.entries.values():
+            entry = <Entry>value
+            if entry.group == group:
+                gone.append(entry.identifier)
         for identifier in gone:
             self._forget(identifier)
-        return sorted(gone)
+        gone.sort()
+        return gone
 
     def next_due_ms(self):
         """When the next waiting message comes due, or None; what is due already does not count."""
-        while not self.waiting.empty() and self.serial_of.count(self.waiting.top().second) == 0:
+        while self.waiting.length and (<Entry>self.waiting.items[0].entry).gone:
             self.waiting.pop()
-        return None if self.waiting.empty() else -self.waiting.top().first
+        return self.waiting.items[0].due_ms if self.waiting.length else None
