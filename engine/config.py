@@ -66,7 +66,7 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError(f"house.country: {house.country!r} is not two capital letters")
     try:
         zoneinfo.ZoneInfo(house.time_zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f"house.time_zone: {house.time_zone!r} is not known") from error
     if modems.baud not in (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200):
         raise ConfigError(f"modems.baud: a TC35i does not do {modems.baud}")

@@ -42,6 +42,9 @@ def from_key(key: int) -> str:
 
 def mask(number: str) -> str:
     """`+8610*****0001`: enough to recognise, too little to dial."""
-    if len(number) <= 8:
+    hidden = max(4, len(number) - 9)
+    shown = len(number) - hidden
+    if shown < 4:
         return "*" * len(number)
-    return f"{number[:5]}{'*' * (len(number) - 9)}{number[-4:]}"
+    ahead = (shown + 1) // 2
+    return f"{number[:ahead]}{'*' * hidden}{number[ahead + hidden :]}"

@@ -74,8 +74,11 @@ class Store:
         self.read_only = read_only
         self._lock_fd = -1
         if not read_only:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock_fd = _lock(directory)
+            try:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock_fd = _lock(directory)
+            except OSError as error:
+                raise StoreError(f"{directory}: {error.strerror}") from error
         everything = (*OWN_TABLES, *tables)
         names = [table.name for table in everything]
         if len(set(names)) != len(names):
@@ -257,7 +260,10 @@ class Store:
         """On the loop: followers first, so that who awaits a change finds its consequences in place."""
         if notes:
             for follower in self._followers:
-                follower(notes)
+                try:
+                    follower(notes)
+                except Exception:  # a follower's own fault: who waits for the commit must not pay for it
+                    log.exception("a follower failed")
         for job in group:
             if not job.future.done():
                 _resolve(job)

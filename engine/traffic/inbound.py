@@ -24,6 +24,7 @@ from engine.traffic.messages import Message
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 30.0
+STORE_PAUSE_S: Final = 1.0
 
 
 class Unreadable(msgspec.Struct, frozen=True, array_like=True):
@@ -109,14 +110,19 @@ class Inbound:
             self._waiting |= {key[0] for key, _ in INBOX.scan(txn)}
         while True:
             self._wake.clear()
-            for identifier in sorted(self._waiting):
-                await self._answer(identifier)
-                self._waiting.discard(identifier)
-            if self._waiting:
+            try:
+                for identifier in sorted(self._waiting):
+                    await self._answer(identifier)
+                    self._waiting.discard(identifier)
+                if self._waiting:
+                    continue
+                if self._now_ms() >= self._swept_ms + SWEEP_S * 1000:
+                    await self._store.write(reassembly.expire, self._now_ms())
+                    self._swept_ms = self._now_ms()
+            except StoreError as error:
+                log.error("nothing is answered while the store refuses: %s", error)
+                await asyncio.sleep(STORE_PAUSE_S)
                 continue
-            if self._now_ms() >= self._swept_ms + SWEEP_S * 1000:
-                self._swept_ms = self._now_ms()
-                await self._store.write(reassembly.expire, self._swept_ms)
             try:
                 async with asyncio.timeout(SWEEP_S):
                     await self._wake.wait()

@@ -16,6 +16,8 @@ from engine.store.table import Index, Line, Table, Txn
 from engine.traffic import events
 from engine.traffic.messages import Lane
 
+E164_DIGITS: Final = 17  # 15 by the letter of the recommendation; a few countries' numbers are longer
+
 
 class Progress(IntEnum):
     """How far a text has come; the slug on the wire is the name in lower case."""
@@ -71,8 +73,10 @@ def name(identifier: int) -> str:
 
 
 def key_of(originator: str) -> int:
-    """The originator as an index key; 0 for letters and short codes."""
-    return numbers.to_key(originator) if originator.startswith("+") and originator[1:].isdigit() else 0
+    """The originator as an index key; 0 for letters, short codes and what is too long for E.164."""
+    digits = originator[1:]
+    is_number = originator.startswith("+") and digits.isascii() and digits.isdigit() and len(digits) <= E164_DIGITS
+    return numbers.to_key(originator) if is_number else 0
 
 
 def add(txn: Txn, received: Received, now_ms: int) -> Received:

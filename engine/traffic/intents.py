@@ -80,10 +80,12 @@ def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[Claimed]
     ]
     said = dict(zip((message.id for message in asked), gate(txn, asked, now_ms), strict=True))
     results: list[Claimed] = []
+    taken: set[int] = set()
     for pick, message in zip(picks, found, strict=True):
-        if message is None:
-            results.append(Claimed(_GONE, None, 0))
+        if message is None or pick.message in taken:
+            results.append(Claimed(_GONE, message, 0))
             continue
+        taken.add(pick.message)
         verdict = _refusal(message, pick, now_ms) or said[message.id]
         part = next((index for index, part in enumerate(message.parts) if part.state is State.QUEUED), 0)
         if verdict is not _GONE:
@@ -98,9 +100,20 @@ def _refusal(message: Message, pick: Pick, now_ms: int) -> Verdict | None:
         return _GONE
     if all(part.state is not State.QUEUED for part in message.parts):
         return _GONE
-    if messages.pinned_to(message) not in (0, pick.sim):
-        return _OTHER_SIM
-    return _EXPIRED if message.expires_ms <= now_ms else None
+    if message.expires_ms <= now_ms:
+        return _EXPIRED
+    return None if messages.pinned_to(message) in (0, pick.sim) else _OTHER_SIM
+
+
+def expire(txn: Txn, identifiers: list[int], now_ms: int) -> list[int]:
+    """End those of the messages that have parts to claim and whose deadline has passed; which those were."""
+    expired = []
+    for identifier in identifiers:
+        message = MESSAGES.find(txn, identifier)
+        if message is not None and _refusal(message, Pick(identifier, 0), now_ms) is _EXPIRED:
+            _obey(txn, Pick(identifier, 0), message, 0, _EXPIRED, now_ms)
+            expired.append(identifier)
+    return expired
 
 
 def _obey(txn: Txn, pick: Pick, message: Message, index: int, verdict: Verdict, now_ms: int) -> None:
@@ -145,6 +158,9 @@ def _change(txn: Txn, message: Message, index: int, part: Part, now_ms: int, rea
     waited = any(part.state is State.QUEUED for part in message.parts)
     untouched = all(part.state is State.QUEUED for part in parts)
     state = State.QUEUED if untouched else messages.rolled_up(parts)
+    if state is message.state and not reason:
+        # News of one part does not unsay why the message is where it is.
+        reason, error = message.reason, message.error
     changed = msgspec.structs.replace(message, parts=parts, state=state, reason=reason, error=error)
     if waited and not waits:
         messages.leave_line(txn, message)
@@ -187,6 +203,10 @@ def put_back(txn: Txn, identifier: int, index: int, now_ms: int) -> None:
 
 
 def _requeue(txn: Txn, message: Message, index: int, due_ms: int, now_ms: int, *, counted: bool) -> None:
+    if any(part.state is State.FAILED for part in message.parts):
+        # The message has failed meanwhile: nothing more of it goes.
+        _change(txn, message, index, msgspec.structs.replace(message.parts[index], state=State.FAILED), now_ms)
+        return
     messages.leave_line(txn, message)
     part = message.parts[index]
     attempt = part.attempt if counted else part.attempt - 1
@@ -290,6 +310,8 @@ def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> M
             _requeue(txn, now, index, now_ms, now_ms, counted=True)
         else:
             _change(txn, now, index, msgspec.structs.replace(part, state=State.FAILED), now_ms, "resolved_failed")
+    if resolution is Resolution.FAILED:
+        _fail(txn, MESSAGES.get(txn, identifier), "resolved_failed", now_ms)
     return MESSAGES.get(txn, identifier)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from engine import numbers, sms
-from engine.errors import Conflict, Invalid, InvalidParam
+from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Index, Line, Table, Txn
 from engine.traffic import events
@@ -243,7 +243,11 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
 
 def record_ended(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     """Store a message that ends before it could wait: a row that the gate turned away."""
-    parts = (Part(),) * sms.measure(message.text, message.alphabet).parts
+    try:
+        parts = (Part(),) * sms.measure(message.text, message.alphabet).parts
+    except CodecError:
+        # It goes nowhere: that it could not have gone either is nobody's concern.
+        parts = (Part(),)
     message = msgspec.structs.replace(
         message, state=verdict.state, reason=verdict.reason, updated_ms=now_ms, parts=parts
     )

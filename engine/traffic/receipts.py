@@ -147,4 +147,5 @@ def _same(recipient: str, number: int) -> bool:
     full = numbers.from_key(number)
     if recipient == full:
         return True
-    return len(recipient) >= SUFFIX_DIGITS and full.endswith(recipient.lstrip("+0")[-SUFFIX_DIGITS:])
+    digits = recipient.lstrip("+0")
+    return len(digits) >= SUFFIX_DIGITS and full.endswith(digits[-SUFFIX_DIGITS:])

@@ -25,12 +25,33 @@ class Blame(Enum):
 
 _NUMBERED: Final[dict[Blame, frozenset[int]]] = {
     Blame.MESSAGE: frozenset({1, 30, *range(128, 148), 159, 160, 161, 175, 176, 195, 196}),
-    Blame.NETWORK: frozenset({21, 27, 38, 41, 42, 47, 127, 192, 194, 212, 255, 301, 314, 331, 512, 522, 535}),
+    Blame.NETWORK: frozenset(
+        {21, 27, 38, 41, 42, 47, 127, 192, 194, 212, 255, 301, 314, 331, 332, 500, 512, 521, 522, 535}
+    ),
     Blame.SIM: frozenset(
-        {8, 10, 22, 28, 29, 50, 69, 193, *range(208, 212), 213, 300, 302, *range(310, 319), 320, 330, 513, 532}
+        {
+            8,
+            10,
+            22,
+            28,
+            29,
+            50,
+            69,
+            193,
+            *range(208, 212),
+            213,
+            300,
+            302,
+            *range(310, 314),
+            *range(315, 319),
+            320,
+            330,
+            513,
+            532,
+        }
     ),
     Blame.US: frozenset(
-        {81, *range(95, 100), 111, 198, 199, 303, 304, 305, 321, 322, 340, *range(514, 522), *range(538, 555)}
+        {81, *range(95, 100), 111, 198, 199, 303, 304, 305, 321, 322, 340, *range(514, 521), *range(538, 555)}
     ),
 }
 _BLAME: Final = {number: blame for blame, numbers in _NUMBERED.items() for number in numbers}

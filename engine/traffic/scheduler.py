@@ -139,6 +139,7 @@ class Scheduler:
     def _line_up(self, lane: int, due_ms: int, identifier: int, due: Due | None) -> None:
         if due is None:
             self._line.remove(identifier)
+            self._pins.pop(identifier, None)
         elif identifier in self._flying:
             self._flying[identifier].more = True
         else:
@@ -171,6 +172,8 @@ class Scheduler:
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
         next_due = self._line.next_due_ms()
+        if any(self._pinned.values()):
+            return False
         return not (self._flying or self._landed or self._turning) and (
             len(self._line) == 0 or (next_due is not None and next_due > self._now_ms())
         )
@@ -235,7 +238,8 @@ class Scheduler:
                 finally:
                     self._turning = False
             next_due = self._line.next_due_ms()
-            sleep_s = LONGEST_SLEEP_S if next_due is None else (next_due - self._now_ms()) / 1000
+            # Without a free modem nothing goes, whatever comes due: one that becomes free wakes us.
+            sleep_s = LONGEST_SLEEP_S if next_due is None or not self._free else (next_due - self._now_ms()) / 1000
             try:
                 async with asyncio.timeout(min(max(sleep_s, 0.001), LONGEST_SLEEP_S)):
                     await self._wake.wait()
@@ -246,17 +250,21 @@ class Scheduler:
         """Settle and claim once; whether there was anything to do."""
         now_ms = self._now_ms()
         chosen: list[tuple[Modem, Pick]] = []
+        # A modem may say that it is free before the landing of its part has been told.
+        aloft = {flight.sim for flight in self._flying.values()}
         for modem in [] if self._stopping else list(self._free.values()):
+            if int(modem.imsi) in aloft:
+                continue
             identifier = self._choose(int(modem.imsi), now_ms)
             if identifier is not None:
                 chosen.append((modem, Pick(identifier, int(modem.imsi))))
                 del self._free[modem.port]
+                # At once, so that no other modem chooses it in the same turn.
+                self._flying[identifier] = Flight(identifier, 0, int(modem.imsi), 0, more=False)
         landed, self._landed = self._landed, []
         if not chosen and not landed:
             return False
         picks = [pick for _, pick in chosen]
-        for pick in picks:
-            self._flying[pick.message] = Flight(pick.message, 0, pick.sim, 0, more=False)
         if self.waiting_parts < self._wanted_parts():
             self._hungry.set()
         try:
@@ -277,8 +285,11 @@ class Scheduler:
         """The message whose next part this SIM sends: an `otp`, the one under way on it, else whose turn it is."""
         taken = self._line.pop(now_ms, messages.Lane.OTP)
         own = self._pinned.get(sim)
-        if taken is None and own:
-            return own.popleft()
+        while taken is None and own:
+            identifier = own.popleft()
+            # It may have come back into the line since, for any SIM, or gone by another.
+            if identifier not in self._flying and identifier not in self._line:
+                return identifier
         while True:
             if taken is None:
                 taken = self._line.pop(now_ms)
@@ -376,16 +387,35 @@ class Scheduler:
         while True:
             self._hungry.clear()
             while not (self._dry or self._stopping) and self.waiting_parts < self._wanted_parts():
+                # Set before: what a follower says of a commit meanwhile counts more than what this one fed.
+                self._dry = True
                 try:
                     fed = await self._store.write(self._feed, self._now_ms(), FEED_PARTS)
                 except StoreError as error:
                     log.error("no rows are fed while the store refuses: %s", error)
                     await asyncio.sleep(STORE_PAUSE_S)
+                    self._dry = False
                     continue
-                self._dry = fed == 0
+                if fed:
+                    self._dry = False
+            await self._expire_pinned()
             try:
                 async with asyncio.timeout(LONGEST_SLEEP_S):
                     await self._hungry.wait()
             except TimeoutError:
                 # Campaigns end and windows open without a signal of their own.
                 self._dry = False
+
+    async def _expire_pinned(self) -> None:
+        """End what waited past its deadline for a SIM that may never come back."""
+        present = {int(modem.imsi) for modem in self._free.values()} | {flight.sim for flight in self._flying.values()}
+        waiting = [identifier for sim, own in self._pinned.items() if sim not in present for identifier in own]
+        if not waiting:
+            return
+        try:
+            expired = set(await self._store.write(intents.expire, waiting, self._now_ms()))
+        except StoreError as error:
+            log.error("nothing expires while the store refuses: %s", error)
+            return
+        for sim, own in self._pinned.items():
+            self._pinned[sim] = deque(identifier for identifier in own if identifier not in expired)

@@ -84,6 +84,8 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         raise Invalid(InvalidParam("text", "is empty"))
     if campaign.purpose not in messages.PURPOSES or campaign.purpose == "legal":
         raise Invalid(InvalidParam("purpose", f"is none of {', '.join(messages.PURPOSES[:-1])}"))
+    if campaign.consent_basis and campaign.purpose not in consent.NEEDED:
+        raise Invalid(InvalidParam("consent_basis", f"is for {', '.join(consent.NEEDED)} only"))
     if not 1 <= campaign.weight <= 100:
         raise Invalid(InvalidParam("weight", "is not 1 to 100"))
     if campaign.expires_ms and campaign.expires_ms <= now_ms:
@@ -218,7 +220,8 @@ def _feed_row(txn: Txn, campaign: Campaign, row: Recipient, house: House, pepper
         verdict = Verdict(State.FAILED, f"missing_value_{error.params[0].name}")
     if campaign.expires_ms <= now_ms:
         verdict = Verdict(State.EXPIRED, "deadline_passed")
-    if campaign.consent_basis and consent.newest(txn, row.number, campaign.purpose) is None:
+    needs_basis = campaign.purpose in consent.NEEDED and campaign.consent_basis
+    if needs_basis and consent.newest(txn, row.number, campaign.purpose) is None:
         basis = consent.Consent(consent.Status.GRANTED, "import", campaign.consent_basis, now_ms)
         consent.add(txn, row.number, campaign.purpose, basis)
     if verdict.sends:
