@@ -36,13 +36,15 @@ class Intent(msgspec.Struct, frozen=True, array_like=True):
 class Unproven(msgspec.Struct, frozen=True, array_like=True):
     """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1.
 
-    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.
+    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.  `reference` is
+    the part's own, where what the SIM gave next has told that it was tried, else -1.
     """
 
     number: int
     after: int
     sent: int
     at_ms: int
+    reference: int = -1
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True):
@@ -253,19 +255,23 @@ def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int
 def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
     """Learn from the next accepted reference what became of the unknown parts before it on the same SIM.
 
-    None was tried if it follows the last known one at once: they wait again, under every policy.
+    None was tried if it follows the last known one at once: they wait again, under every policy.  All were, if it
+    leaves room for each: then each one's own reference is known, and a report for it can speak.
     """
-    sent = sims.find(txn, sim).sent
-    since = [key for key, row in UNPROVEN.scan(txn, sim) if row.sent == sent]
+    known = sims.find(txn, sim)
+    since = [(key, row) for key, row in UNPROVEN.scan(txn, sim) if row.sent == known.sent]
     tried = sims.tried_since(txn, sim, reference) if since else None
     sims.accepted(txn, sim, reference, len(since))
-    if tried != 0:
-        return
-    for _, identifier, index in since:
-        UNPROVEN.remove(txn, (sim, identifier, index))
-        message = MESSAGES.get(txn, identifier)
-        if message.parts[index].state is State.UNKNOWN:
-            _requeue(txn, message, index, now_ms, now_ms, counted=False)
+    if tried == 0:
+        for (_, identifier, index), _ in since:
+            UNPROVEN.remove(txn, (sim, identifier, index))
+            message = MESSAGES.get(txn, identifier)
+            if message.parts[index].state is State.UNKNOWN:
+                _requeue(txn, message, index, now_ms, now_ms, counted=False)
+    elif tried == len(since):
+        for place, (key, row) in enumerate(sorted(since, key=lambda entry: (entry[1].at_ms, entry[0]))):
+            own = (known.reference + 1 + place) % 256
+            UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own))
 
 
 def recover(txn: Txn, now_ms: int) -> int:

@@ -34,6 +34,10 @@ class Report(Protocol):
     def service_centre_time_ms(self) -> int | None: ...
 
 
+# A key of REFERENCES and what it leads to.
+Expected = tuple[tuple[int, int, int, int], Reference]
+
+
 class Early(msgspec.Struct, frozen=True, array_like=True):
     """A report that came before its part's outcome: the same fields as Report."""
 
@@ -58,10 +62,18 @@ def state_of(outcome: int) -> State | None:
 
 
 def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
-    """Apply a report, or keep it while a part it could speak of is in the air."""
-    if _apply(txn, sim, report, now_ms):
+    """Apply a report, or keep it while it cannot be told which part it speaks of."""
+    at_ms = report.service_centre_time_ms or now_ms
+    expected = _expected(txn, sim, report, at_ms)
+    if expected is not None:
+        _apply(txn, expected, report, now_ms)
         return
-    if any(_could_mean(txn, report, message) for (message, _), intent in INTENTS.scan(txn) if intent.sim == sim):
+    # A part in the air to the same recipient may be the one meant: its outcome will tell.
+    flying = any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
+    candidates = _unproven(txn, sim, report)
+    if len(candidates) == 1 and not flying:
+        _prove(txn, sim, candidates[0], report, at_ms, now_ms)
+    elif flying or candidates:
         early = Early(report.reference, report.recipient, report.outcome, report.service_centre_time_ms)
         EARLY.put(txn, (sim, ids.take(txn, now_ms)), early)
     else:
@@ -86,61 +98,65 @@ def _could_mean(txn: Txn, report: Report, message_id: int) -> bool:
     return message is not None and _same(report.recipient, message.number)
 
 
-def _apply(txn: Txn, sim: int, report: Report, now_ms: int) -> bool:
-    """Write the report into the part it speaks of; whether any is waiting for it."""
-    at_ms = report.service_centre_time_ms or now_ms
-    found = _expected(txn, sim, report, at_ms) or _unproven(txn, sim, report, at_ms, now_ms)
-    if found is None:
-        return False
-    key, reference = found
+def _apply(txn: Txn, expected: Expected, report: Report, now_ms: int) -> None:
+    """Write the report into the part it speaks of."""
+    key, reference = expected
     state = state_of(report.outcome)
     if state is None:
-        name = messages.name(reference.message)
-        events.append(txn, "message.report", now_ms, name, part=reference.part + 1, outcome=report.outcome)
-        return True
+        _note(txn, reference.message, reference.part, report, now_ms)
+        return
     reason = "" if state is State.DELIVERED else _reason(report.outcome)
     intents.mark_report(txn, reference.message, reference.part, report.outcome, state, reason, now_ms)
     if state is State.DELIVERED:
         REFERENCES.remove(txn, key)
-    return True
+
+
+def _note(txn: Txn, message_id: int, part: int, report: Report, now_ms: int) -> None:
+    """Keep a report that decides nothing as an event."""
+    events.append(txn, "message.report", now_ms, messages.name(message_id), part=part + 1, outcome=report.outcome)
 
 
 def _reason(outcome: int) -> str:
     return "validity_expired" if outcome == VALIDITY_EXPIRED else f"report_{outcome:02x}"
 
 
-def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> tuple[tuple[int, int, int, int], Reference] | None:
+def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> Expected | None:
     """The waiting part of that SIM, reference and recipient which was sent nearest to the report's time."""
-    best: tuple[int, tuple[int, int, int, int], Reference] | None = None
+    best: tuple[int, Expected] | None = None
     for key, reference in REFERENCES.scan(txn, sim, report.reference):
         _, _, number, sent_ms = key
         if not _same(report.recipient, number):
             continue
         distance = abs(sent_ms - at_ms)
         if best is None or distance < best[0]:
-            best = (distance, key, reference)
-    return None if best is None else (best[1], best[2])
+            best = (distance, (key, reference))
+    return None if best is None else best[1]
 
 
-def _unproven(
-    txn: Txn, sim: int, report: Report, at_ms: int, now_ms: int
-) -> tuple[tuple[int, int, int, int], Reference] | None:
-    """An unknown part to that recipient, where the reference could be its own; it is thereby proved sent."""
+def _unproven(txn: Txn, sim: int, report: Report) -> list[tuple[int, int]]:
+    """The unknown parts, as (message, part), to that recipient whose reference could be the report's."""
     rows = list(intents.unproven(txn, sim))
+    candidates = []
     for identifier, index, row in rows:
-        alike = sum(other.sent == row.sent for _, _, other in rows)
-        tried = (report.reference - row.after - 1) % 256
-        if not _same(report.recipient, row.number) or (row.after >= 0 and tried >= alike):
-            continue
-        message = MESSAGES.get(txn, identifier)
-        if message.on_unknown is OnUnknown.HOLD:
-            # The policy leaves the decision to a person: the report is evidence, not a verdict.
-            name = messages.name(identifier)
-            events.append(txn, "message.report", now_ms, name, part=index + 1, outcome=report.outcome)
-            return None
-        intents.prove_sent(txn, identifier, index, report.reference, at_ms, now_ms)
-        return (sim, report.reference, message.number, at_ms), Reference(identifier, index)
-    return None
+        if row.reference >= 0:
+            could_be = report.reference == row.reference
+        else:
+            alike = sum(other.sent == row.sent for _, _, other in rows)
+            could_be = row.after < 0 or (report.reference - row.after - 1) % 256 < alike
+        if could_be and _same(report.recipient, row.number):
+            candidates.append((identifier, index))
+    return candidates
+
+
+def _prove(txn: Txn, sim: int, candidate: tuple[int, int], report: Report, at_ms: int, now_ms: int) -> None:
+    """The report shows that an unknown part went; under `hold` that is evidence for a person, not a verdict."""
+    identifier, index = candidate
+    message = MESSAGES.get(txn, identifier)
+    if message.on_unknown is OnUnknown.HOLD:
+        _note(txn, identifier, index, report, now_ms)
+        return
+    intents.prove_sent(txn, identifier, index, report.reference, at_ms, now_ms)
+    _apply(txn, ((sim, report.reference, message.number, at_ms), Reference(identifier, index)), report, now_ms)
 
 
 def _same(recipient: str, number: int) -> bool:
