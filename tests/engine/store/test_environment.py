@@ -81,7 +81,9 @@ async def test_a_future_is_not_done_while_its_commit_has_not_ended(store: Store)
 
 async def test_changes_of_many_tasks_run_in_the_order_they_were_given(store: Store) -> None:
     order: list[int] = []
-    await asyncio.gather(*(store.write(lambda _, number=number: order.append(number)) for number in range(300)))
+    await asyncio.gather(
+        *(store.write(lambda _, number=number: order.append(number)) for number in range(300))
+    )
     assert order == list(range(300))
 
 
@@ -134,7 +136,9 @@ async def test_a_caller_that_was_cancelled_neither_stops_its_change_nor_the_othe
 # -- followers
 
 
-async def test_followers_hear_the_notes_of_a_commit_in_order_and_none_of_an_undone_change(store: Store) -> None:
+async def test_followers_hear_the_notes_of_a_commit_in_order_and_none_of_an_undone_change(
+    store: Store,
+) -> None:
     heard: list[Note] = []
     store.follow(heard.extend)
 
@@ -175,7 +179,9 @@ async def test_a_change_by_a_thread_is_told_to_followers_too(store: Store) -> No
     assert [note.key for note in heard] == [(0, 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/06: an error in a follower leaves every caller of that commit waiting")
+@pytest.mark.xfail(
+    strict=True, reason="bugs/06: an error in a follower leaves every caller of that commit waiting"
+)
 async def test_a_follower_that_fails_leaves_nobody_waiting(store: Store) -> None:
     def fail(_: list[Note]) -> None:
         raise ValueError("a follower's own fault")
@@ -236,7 +242,9 @@ def test_a_directory_that_another_process_holds_is_refused(tmp_path: Path) -> No
         "sys.stdin.read()\n"
     )
     Store(tmp_path / "data", TABLES).close()
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(StoreLocked):
@@ -297,7 +305,9 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="bugs/09: OSError of the directory passes as it is")
-@pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
+@pytest.mark.parametrize(
+    "name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")]
+)
 def test_a_path_that_cannot_be_a_directory_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError):
@@ -355,5 +365,3 @@ async def test_when_the_map_is_full_the_whole_group_is_told_and_nothing_of_it_is
     await opened.write(WORK.put, (1, 1), "again")
     assert heard == [Note("work", (1, 1), "again")]
     opened.close()
-
-
