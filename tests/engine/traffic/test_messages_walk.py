@@ -2,6 +2,7 @@
 and `await_report` no part is given to a modem twice unless it certainly did not go or a person said so.
 """
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from engine import proof
 from engine.errors import Conflict
 from engine.store.environment import Store
 from engine.traffic import intents, messages, receipts
-from engine.traffic.intents import INTENTS
-from engine.traffic.messages import MESSAGES, SEND, OnUnknown, Part, Pick, Resolution, State, Verdict
+from engine.traffic.messages import DUE, MESSAGES, SEND, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.receipts import Early
 from engine.traffic.retry import Again, GiveUp
 from engine.traffic.sims import SIMS as SIMS_TABLE
@@ -25,13 +25,23 @@ from tests.engine.traffic.stage import NOW_MS, NUMBER, OTHER_NUMBER, OTHER_SIM, 
 SIMS = (SIM, OTHER_SIM)
 GROUPS = (0, 77)
 VERDICTS = (
-    SEND,
-    SEND,
-    SEND,
+    *[SEND] * 20,
     Verdict(State.SUPPRESSED, "stop_all"),
     Verdict(State.CANCELLED, "campaign_cancelled"),
     Verdict(State.QUEUED, "campaign_paused"),
     Verdict(State.HELD, "quiet_hours", NOW_MS + 500),
+)
+OUTCOMES = (
+    "later",
+    "sent",
+    "sent",
+    "sent",
+    "sent, report first",
+    "put back",
+    "refused",
+    "refused for good",
+    "unknown, tried",
+    "unknown, never tried",
 )
 PLACE = st.integers(0, 1_000_000)
 Place = tuple[int, int]
@@ -67,9 +77,7 @@ class Walk(RuleBasedStateMachine):
         self.counter[sim] = (self.counter[sim] + 1) % 256
         return self.counter[sim]
 
-    def land(self, place: int) -> tuple[Place, int] | None:
-        if not self.flying:
-            return None
+    def land(self, place: int) -> tuple[Place, int]:
         chosen = sorted(self.flying)[place % len(self.flying)]
         return chosen, self.flying.pop(chosen)
 
@@ -91,40 +99,74 @@ class Walk(RuleBasedStateMachine):
             number=number,
             wants_report=wants_report,
             not_before_ms=self.now_ms + wait_ms if wait_ms else 0,
-            expires_ms=self.now_ms + 3000,
+            expires_ms=self.now_ms + 20_000,
         )
         self.known.append(self.store.write_now(messages.enqueue, message, self.now_ms).id)
 
-    @precondition(lambda self: self.known)
-    @rule(which=PLACE, sim=st.sampled_from(SIMS), verdict=st.sampled_from(VERDICTS))
-    def claim(self, which: int, sim: int, verdict: Verdict) -> None:
-        if sim in self.flying.values():
-            return  # one modem, one part
-        identifier = self.known[which % len(self.known)]
-        if any(place[0] == identifier for place in self.flying):
-            return  # the scheduler gives a message to one modem only
-        claimed = self.store.write_now(intents.claim, [Pick(identifier, sim)], self.now_ms, say(verdict))[0]
+    @precondition(lambda self: self.known and len(self.flying) < len(SIMS))
+    @rule(
+        which=PLACE,
+        second_sim=st.booleans(),
+        verdict=st.sampled_from(VERDICTS),
+        outcome=st.sampled_from(OUTCOMES),
+    )
+    def goes(self, which: int, second_sim: bool, verdict: Verdict, outcome: str) -> None:
+        """Claimed, and landed in the same breath unless the outcome is to come later."""
+        # One modem has one part in the air, and one message is with one modem.
+        free = [sim for sim in SIMS if sim not in self.flying.values()]
+        aloft = {place[0] for place in self.flying}
+        with self.store.read() as txn:
+            due = [key[2] for key, _ in DUE.scan(txn) if key[2] not in aloft]
+        if which % 10 == 0:
+            due = [identifier for identifier in self.known if identifier not in aloft]
+        if not due:
+            return
+        pick = Pick(due[which // 10 % len(due)], free[-1 if second_sim else 0])
+        claimed = self.store.write_now(intents.claim, [pick], self.now_ms, say(verdict))[0]
         if not claimed.verdict.sends:
             return
-        place = (identifier, claimed.part)
+        place = (pick.message, claimed.part)
         assert place not in self.spent, "a part is given to a modem a second time"
         if claimed.message is not None and claimed.message.on_unknown is not OnUnknown.RESEND:
             self.spent.add(place)
-        self.flying[place] = sim
+        self.flying[place] = pick.sim
+        if outcome != "later":
+            self.land(place, outcome)
 
-    @rule(which=PLACE, report_first=st.booleans())
-    def is_sent(self, which: int, report_first: bool) -> None:
-        landed = self.land(which)
-        if landed is None:
-            return
-        place, sim = landed
+    @precondition(lambda self: self.flying)
+    @rule(which=PLACE, outcome=st.sampled_from(OUTCOMES[1:]))
+    def lands(self, which: int, outcome: str) -> None:
+        self.land(sorted(self.flying)[which % len(self.flying)], outcome)
+
+    def land(self, place: Place, outcome: str) -> None:
+        sim = self.flying.pop(place)
+        if outcome in ("sent", "sent, report first"):
+            self.is_sent(place, sim, report_first=outcome != "sent")
+        elif outcome == "put back":
+            self.spent.discard(place)
+            self.store.write_now(intents.put_back, *place, self.now_ms)
+        elif outcome in ("refused", "refused for good"):
+            if outcome == "refused for good":
+                self.next_reference(sim)  # a refused submission may take a reference too
+            self.spent.discard(place)
+            with self.store.read() as txn:
+                lost = any(part.state is State.UNKNOWN for part in MESSAGES.get(txn, place[0]).parts)
+            # test_intents has what bugs/05 is about
+            again = outcome == "refused" or lost
+            decision = Again(200, other_sim=False) if again else GiveUp("refused_by_network", permanent=True)
+            self.store.write_now(intents.mark_refused, *place, decision, 38, self.now_ms)
+        else:
+            self.become_unknown(place, sim, tried=outcome == "unknown, tried")
+            self.store.write_now(intents.mark_unknown, *place, "no_outcome", self.now_ms)
+        self.store.write_now(receipts.catch_up, sim, self.now_ms)
+
+    def is_sent(self, place: Place, sim: int, *, report_first: bool) -> None:
         reference = self.next_reference(sim)
         with self.store.read() as txn:
             number = MESSAGES.get(txn, place[0]).number
         if report_first:
             self.report(sim, reference, number, 0)
         self.store.write_now(intents.mark_sent, *place, reference, self.now_ms)
-        self.store.write_now(receipts.catch_up, sim, self.now_ms)
         self.accepted.append((sim, reference, number))
         # What the references prove was never tried may go again.
         for other, was_tried in list(self.tried.items()):
@@ -133,30 +175,6 @@ class Walk(RuleBasedStateMachine):
                     assert not was_tried, "a part that was tried is taken for one that was not"
                     self.spent.discard(other)
                 del self.tried[other]
-
-    @rule(which=PLACE)
-    def is_put_back(self, which: int) -> None:
-        if landed := self.land(which):
-            self.spent.discard(landed[0])
-            self.store.write_now(intents.put_back, *landed[0], self.now_ms)
-
-    @rule(which=PLACE, again=st.booleans())
-    def is_refused(self, which: int, again: bool) -> None:
-        if landed := self.land(which):
-            self.next_reference(landed[1])  # a refused submission takes a reference too
-            decision = Again(200, other_sim=False) if again else GiveUp("refused_by_network", permanent=True)
-            self.spent.discard(landed[0])
-            with self.store.read() as txn:
-                lost = any(part.state is State.UNKNOWN for part in MESSAGES.get(txn, landed[0][0]).parts)
-            if lost and not again:
-                decision = Again(200, other_sim=False)  # test_intents has what bugs/05 is about
-            self.store.write_now(intents.mark_refused, *landed[0], decision, 38, self.now_ms)
-
-    @rule(which=PLACE, tried=st.booleans())
-    def is_unknown(self, which: int, tried: bool) -> None:
-        if landed := self.land(which):
-            self.become_unknown(*landed, tried)
-            self.store.write_now(intents.mark_unknown, *landed[0], "no_outcome", self.now_ms)
 
     def become_unknown(self, place: Place, sim: int, tried: bool) -> None:
         if tried:
@@ -167,25 +185,23 @@ class Walk(RuleBasedStateMachine):
         if place in self.spent:
             self.tried[place] = tried
 
+    @precondition(lambda self: self.flying)
     @rule(tried=st.booleans())
     def crashes(self, tried: bool) -> None:
         for place, sim in sorted(self.flying.items()):
             self.become_unknown(place, sim, tried)
+        count = len(self.flying)
         self.flying.clear()
-        with self.store.read() as txn:
-            waiting = INTENTS.count(txn)
-        assert self.store.write_now(intents.recover, self.now_ms) == waiting
+        assert self.store.write_now(intents.recover, self.now_ms) == count
         self.store.write_now(receipts.catch_up_all, self.now_ms)
 
     @precondition(lambda self: self.accepted)
     @rule(which=PLACE, outcome=st.sampled_from([0x00, 0x01, 0x30, 0x46, 0x60]))
     def is_reported(self, which: int, outcome: int) -> None:
         sim, reference, number = self.accepted[which % len(self.accepted)]
+        if which % 5 == 0:
+            number = 351_910_000_000
         self.report(sim, reference, number, outcome)
-
-    @rule(sim=st.sampled_from(SIMS), reference=st.integers(0, 255), outcome=st.sampled_from([0, 0x46]))
-    def is_reported_of_nothing(self, sim: int, reference: int, outcome: int) -> None:
-        self.report(sim, reference, 351_910_000_000, outcome)
 
     def report(self, sim: int, reference: int, number: int, outcome: int) -> None:
         report = Early(reference, f"+{number}", outcome, self.now_ms)
@@ -213,19 +229,17 @@ class Walk(RuleBasedStateMachine):
                 if resolution is Resolution.RESEND:
                     self.spent.discard((identifier, index))
 
-    @precondition(lambda self: self.known)
+    @precondition(lambda self: len(self.known) > 2)
     @rule(which=PLACE)
-    def is_cancelled(self, which: int) -> None:
-        try:
-            self.store.write_now(messages.cancel, self.known[which % len(self.known)], self.now_ms)
-        except Conflict:
-            pass
+    def is_taken_back(self, which: int) -> None:
+        if which % 4 == 0:
+            wanted = lambda message: message.group == 77  # noqa: E731
+            self.store.write_now(messages.withdraw, NUMBER, wanted, "stop_all", self.now_ms)
+            return
+        with contextlib.suppress(Conflict):
+            self.store.write_now(messages.cancel, self.known[which // 4 % len(self.known)], self.now_ms)
 
-    @rule()
-    def is_withdrawn(self) -> None:
-        self.store.write_now(messages.withdraw, NUMBER, lambda message: message.group == 77, "stop_all", self.now_ms)
-
-    @rule(ms=st.sampled_from([1, 300, 4000]))
+    @rule(ms=st.sampled_from([1, 300, 600, 9000]))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
 
@@ -248,5 +262,5 @@ class Walk(RuleBasedStateMachine):
         self.delivered = now
 
 
-Walk.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+Walk.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestWalk = Walk.TestCase

@@ -8,8 +8,48 @@ from engine.traffic.retry import ATTEMPTS, FIRST_WAIT_MS, LONGEST_WAIT_MS, Again
 
 PERMANENT = (1, 30, 128, 129, 130, 143, 144, 145, 159, 160, 161, 175, 176, 195, 196)
 TRANSIENT = (21, 27, 38, 41, 42, 47, 127, 192, 194, 212, 255, 301, 331, 512, 522, 535)
-MODEM_OR_SIM = (8, 28, 29, 50, 193, 208, 209, 210, 211, 300, *range(310, 314), *range(315, 319), 320, 330, 532)
-OURS = (81, 95, 96, 97, 98, 99, 111, 198, 199, 303, 304, 305, 321, 340, 515, 516, 517, 518, 519, 520, 538, 549, 554)
+MODEM_OR_SIM = (
+    8,
+    28,
+    29,
+    50,
+    193,
+    208,
+    209,
+    210,
+    211,
+    300,
+    *range(310, 314),
+    *range(315, 319),
+    320,
+    330,
+    532,
+)
+OURS = (
+    81,
+    95,
+    96,
+    97,
+    98,
+    99,
+    111,
+    198,
+    199,
+    303,
+    304,
+    305,
+    321,
+    340,
+    515,
+    516,
+    517,
+    518,
+    519,
+    520,
+    538,
+    549,
+    554,
+)
 
 
 @pytest.mark.parametrize("code", PERMANENT)
@@ -51,7 +91,10 @@ def test_a_number_that_nobody_knows_is_taken_for_one_that_passes(code: int) -> N
     [
         332,
         500,
-        pytest.param(521, marks=pytest.mark.xfail(strict=True, reason="bugs/10: a timer that expired is no fault of ours")),
+        pytest.param(
+            521,
+            marks=pytest.mark.xfail(strict=True, reason="bugs/10: a timer that expired is no fault of ours"),
+        ),
     ],
 )
 def test_an_ambiguous_code_before_the_pdu_was_given_is_tried_again(code: int) -> None:
@@ -78,7 +121,10 @@ def test_waits_double_with_a_quarter_of_jitter_and_attempts_are_bounded() -> Non
     for attempt in range(1, ATTEMPTS):
         middle_ms = min(FIRST_WAIT_MS << (attempt - 1), LONGEST_WAIT_MS)
         waits = [decide(38, None, attempt, random) for _ in range(50)]
-        assert all(isinstance(wait, Again) and 0.75 * middle_ms - 1 <= wait.after_ms <= 1.25 * middle_ms for wait in waits)
+        assert all(
+            isinstance(wait, Again) and 0.75 * middle_ms - 1 <= wait.after_ms <= 1.25 * middle_ms
+            for wait in waits
+        )
         assert len({wait.after_ms for wait in waits if isinstance(wait, Again)}) > 10
     assert decide(38, None, ATTEMPTS, random) == GiveUp("attempts_exhausted", permanent=False)
     assert decide(28, None, ATTEMPTS + 5, random) == GiveUp("attempts_exhausted", permanent=False)
