@@ -1,6 +1,7 @@
 """engine/store/environment.py: what a commit promises, and what a full, locked or newer directory does."""
 
 import asyncio
+import contextlib
 import os
 import stat
 import subprocess
@@ -328,10 +329,11 @@ def test_a_full_map_is_told_as_such_keeps_nothing_half_done_and_leaves_the_store
 ) -> None:
     opened = Store(tmp_path / "data", TABLES, map_size=400 * 1024)
     stored = 0
-    with pytest.raises(StoreFull):
+    with contextlib.suppress(StoreFull):
         for first in range(0, 100_000, rows):
             opened.write_now(fill, first, rows)
             stored = first + rows
+    assert stored < 1000
     with opened.read() as txn:
         assert NAMES.count(txn) == stored
     for _ in range(3):

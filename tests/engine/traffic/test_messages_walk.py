@@ -77,10 +77,6 @@ class Walk(RuleBasedStateMachine):
         self.counter[sim] = (self.counter[sim] + 1) % 256
         return self.counter[sim]
 
-    def land(self, place: int) -> tuple[Place, int]:
-        chosen = sorted(self.flying)[place % len(self.flying)]
-        return chosen, self.flying.pop(chosen)
-
     @rule(
         parts=st.integers(1, 3),
         policy=st.sampled_from(OnUnknown),

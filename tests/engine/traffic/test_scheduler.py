@@ -431,11 +431,14 @@ async def test_what_landed_while_the_store_was_full_is_not_lost(tmp_path: Path) 
     async with playing(tmp_path, modems=4) as house:
         is_full = True
 
-        def refuse(_txn: Txn, _asked: list[Message], _now_ms: int) -> list[messages.Verdict]:
-            raise StoreFull("as an LMDB without room would")
-
         gate = house.scheduler._gate
-        house.scheduler._gate = lambda txn, asked, now_ms: (refuse if is_full else gate)(txn, asked, now_ms)
+
+        def refuse_while_full(txn: Txn, asked: list[Message], now_ms: int) -> list[messages.Verdict]:
+            if is_full:
+                raise StoreFull("as an LMDB without room would")
+            return gate(txn, asked, now_ms)
+
+        house.scheduler._gate = refuse_while_full
         ids = [await house.put(4915_0000_0000 + number, "c" * 200) for number in range(6)]
         await house.until(lambda: any(house.scheduler._pinned.values()))
         assert house.ledger() == []
