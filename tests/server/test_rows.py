@@ -86,15 +86,23 @@ def test_csv_is_read_wherever_it_is_cut(
     assert good(read(Csv(), *cut(octets, places))) == wanted
 
 
-@given(st.binary(max_size=300), CUTS, st.sampled_from([Ndjson, Csv, Msgpack]))
-@example(b'to\n"', [], Csv)
-@example(b"\xef\xbb\xbf", [1], Csv)
-@example(b'to\n"""x"\na\n', [], Csv)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Ndjson,
+        Csv,
+        pytest.param(Msgpack, marks=pytest.mark.xfail(strict=True, reason="ValueError where the end cuts a value")),
+    ],
+)
+@given(octets=st.binary(max_size=300), places=CUTS)
+@example(octets=b'to\n"', places=[])
+@example(octets=b"\xef\xbb\xbf", places=[1])
+@example(octets=b'to\n"""x"\na\n', places=[])
+@example(octets=b"\x81", places=[])
 def test_nothing_but_a_word_comes_of_noise_wherever_it_is_cut(
-    octets: bytes, places: list[int], kind: type[Ndjson | Csv | Msgpack]
+    kind: type[Ndjson | Csv | Msgpack], octets: bytes, places: list[int]
 ) -> None:
-    whole = outcome(kind(), octets)
-    assert outcome(kind(), *cut(octets, places)) == whole
+    assert outcome(kind(), *cut(octets, places)) == outcome(kind(), octets)
 
 
 @given(st.text(st.sampled_from('a,"\n\r\0 \ufeff'), max_size=30), CUTS)
