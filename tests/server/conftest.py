@@ -140,7 +140,7 @@ class Place:
         assert answer.status == 202, answer
         name = str(answer.body["id"])
         async with asyncio.timeout(PATIENCE_S):
-            while (await self.message(name))["state"] not in ("sent", "delivered"):
+            while (await self.message(name))["state"] not in ("sent", "delivered"):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return name
 
@@ -176,9 +176,11 @@ async def place_in(folder: Path, modems: int = 0, *, ports: tuple[str, ...] = ()
     """A place with so many simulated modems; with 0 there is no laboratory, and `ports` are as given."""
     clock = Clock()
     if modems:
-        async with laboratory.rack_of(folder / "rack", modems, clock, **rack) as simulated:
-            async with _served(folder, clock, (str(folder / "rack" / "modem-*"),), simulated) as place:
-                yield place
+        async with (
+            laboratory.rack_of(folder / "rack", modems, clock, **rack) as simulated,
+            _served(folder, clock, (str(folder / "rack" / "modem-*"),), simulated) as place,
+        ):
+            yield place
     else:
         async with _served(folder, clock, ports, None) as place:
             yield place

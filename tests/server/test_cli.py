@@ -21,6 +21,7 @@ from engine.wiring import TABLES
 from server.cli import main
 
 QUICK_S = 15.0
+ANYWHERE = "0.0.0.0"  # noqa: S104
 
 
 class Done(NamedTuple):
@@ -115,7 +116,7 @@ def test_a_server_refuses_a_port_in_use(carillon: Carillon, taken_port: int) -> 
 
 @CODE
 def test_only_this_machine_is_served_without_a_token(carillon: Carillon) -> None:
-    done = carillon("serve", "--data", "d/data", "--host", "0.0.0.0", "--port", "0")
+    done = carillon("serve", "--data", "d/data", "--host", ANYWHERE, "--port", "0")
     refused(done, 2, "http.host", "carillon token NAME")
 
 
@@ -130,7 +131,7 @@ def test_a_token_too_short_is_refused(carillon: Carillon) -> None:
     strict=True, reason="rich folds what is longer than the terminal, and 80 columns where there is none"
 )
 def test_a_refusal_is_one_line_however_long(carillon: Carillon) -> None:
-    one_line(carillon("serve", "--data", "d/data", "--host", "0.0.0.0", "--port", "0"))
+    one_line(carillon("serve", "--data", "d/data", "--host", ANYWHERE, "--port", "0"))
 
 
 @pytest.mark.parametrize(

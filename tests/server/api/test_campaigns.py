@@ -184,7 +184,7 @@ async def test_only_one_upload_at_a_time(desk: Place) -> None:
     async def impatient() -> None:
         nonlocal is_refused
         async with asyncio.timeout(5):
-            while not (await desk.call("GET", f"/v1/campaigns/{campaign}")).body["uploading"]:
+            while not (await desk.call("GET", f"/v1/campaigns/{campaign}")).body["uploading"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         second = await desk.upload(campaign, as_csv(ROWS))
         launched = await desk.call("POST", f"/v1/campaigns/{campaign}/launch")

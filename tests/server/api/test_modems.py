@@ -37,7 +37,7 @@ async def test_a_modem_that_is_pulled_is_lost_and_comes_back(house: Place) -> No
 async def test_a_port_that_is_not_there_is_shown_by_its_name(tmp_path: Path) -> None:
     port = str(tmp_path / "ttyUSB9")
     async with place_in(tmp_path, ports=(port,)) as place:
-        await until(lambda: place.engine.rack())
+        await until(place.engine.rack)
         (modem,) = (await place.call("GET", "/v1/modems")).body["items"]
         assert (modem["port"], modem["state"], modem["detail"], modem["imsi"]) == (
             port,
