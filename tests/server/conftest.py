@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,6 +192,8 @@ async def _served(folder: Path, clock: Clock, ports: tuple[str, ...], rack: Rack
     modems = Modems(ports, command_gap_ms=0, prompt_timeout_s=1.0, result_timeout_s=0.5)
     settings = Settings(str(folder / "data"), House("Lotus Hotel", "荷花酒店"), modems)
     async with running(settings, PEPPER, clock) as engine:
+        # Nobody's setting: a real line wants this quiet and this patience, a simulated one does not.
+        engine.pool._settings = replace(engine.pool._settings, settle_s=0.01, scan_s=0.05, quarantine_first_s=0.05)
         await engine.store.write(tokens.add, TOKEN, "tests", engine.now_ms())
         app = build(engine, None if rack is None else laboratory.RackLaboratory(engine, rack))
         # A connection a call: one that was cut must not be seen by the next.
@@ -210,6 +213,13 @@ async def house(tmp_path: Path) -> AsyncIterator[Place]:
     """Two modems that are ready and send at once."""
     async with place_in(tmp_path, 2) as place:
         await place.ready()
+        yield place
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Place]:
+    """A laboratory whose two modems may not be ready yet."""
+    async with place_in(tmp_path, 2) as place:
         yield place
 
 

@@ -266,22 +266,18 @@ async def listening(house: Place) -> AsyncIterator[Place]:
     assert (house.rows(), house.differences()) == (0, [])
 
 
-@pytest.mark.parametrize(
-    ("pdu", "length"),
-    [
-        pytest.param(PDU, LENGTH + 1, id="an octet fewer than stated"),
-        pytest.param(PDU[:20], LENGTH, id="half of what is stated"),
-        pytest.param(PDU[:-1], LENGTH, id="half an octet fewer"),
-    ],
-)
-async def test_a_pdu_shorter_than_the_modem_says(
-    listening: Place, pdu: str, length: int, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
-) -> None:
+async def test_a_pdu_shorter_than_the_modem_says(listening: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    stored(listening, pdu, length)
-    await until(lambda: "slot 1" in caplog.text)
-    row(f"PDU from the modem: {request.node.callspec.id}", "left on the SIM", caplog.messages[0])
-    assert listening.rack.modem("modem-00").storage.usage("MT")[0] == 1
+    cases = {
+        "an octet fewer than stated": (PDU, LENGTH + 1),
+        "half of what is stated": (PDU[:20], LENGTH),
+        "half an octet fewer": (PDU[:-1], LENGTH),
+    }
+    for place, (what, (pdu, length)) in enumerate(cases.items(), 1):
+        stored(listening, pdu, length)
+        await until(lambda place=place: f"slot {place} " in caplog.text)  # type: ignore[misc]
+        row(f"PDU from the modem: {what}", "left on the SIM", caplog.messages[-1])
+    assert listening.rack.modem("modem-00").storage.usage("MT")[0] == 3
     assert "12345678" not in caplog.text
 
 
@@ -293,24 +289,23 @@ async def test_a_pdu_that_can_never_be_read_is_kept_where_somebody_sees_it(liste
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    ("pdu", "length"),
-    [
-        pytest.param(PDU, 3, id="more octets than stated"),
-        pytest.param("00" + "40" * 20, 20, id="an address that does not end"),
-        pytest.param("0004", 1, id="one octet"),
-        pytest.param("00" + "03" + "00" * 20, 21, id="a type that is reserved"),
-        pytest.param(PDU[:-2] + "00" * 200, LENGTH + 199, id="more than a record holds"),
-    ],
-)
-async def test_a_pdu_that_is_none(listening: Place, pdu: str, length: int, request: pytest.FixtureRequest) -> None:
-    stored(listening, pdu, length)
+async def test_a_pdu_that_is_none(listening: Place) -> None:
+    cases = {
+        "more octets than stated": (PDU, 3),
+        "an address that does not end": ("00" + "40" * 20, 20),
+        "one octet": ("0004", 1),
+        "a type that is reserved": ("00" + "03" + "00" * 20, 21),
+        "more than a record holds": (PDU[:-2] + "00" * 200, LENGTH + 199),
+    }
     modem = listening.rack.modem("modem-00")
-    await until(lambda: listening.engine.rack()[0].received == 1 and modem.storage.usage("MT")[0] == 0)
-    with listening.engine.store.read() as txn:
-        found = [record for _, record in UNREADABLE.scan(txn)]
-    texts = (await listening.call("GET", "/v1/messages?direction=in")).body["items"]
-    events = (await listening.call("GET", "/v1/events?limit=1000")).body["items"]
-    news = [event["data"]["reason"] for event in events if event["type"] == "message.unreadable"]
-    assert (len(found), texts, len(news)) == (1, [], 1)
-    row(f"PDU from the modem: {request.node.callspec.id}", "kept as unreadable", f"event message.unreadable: {news[0]}")
+    for place, (what, (pdu, length)) in enumerate(cases.items(), 1):
+        stored(listening, pdu, length)
+        await until(lambda place=place: listening.engine.rack()[0].received == place)  # type: ignore[misc]
+        await until(lambda: modem.storage.usage("MT")[0] == 0)
+        with listening.engine.store.read() as txn:
+            kept = [record.pdu for _, record in UNREADABLE.scan(txn)]
+        events = (await listening.call("GET", "/v1/events?limit=1000")).body["items"]
+        news = [event["data"]["reason"] for event in events if event["type"] == "message.unreadable"]
+        row(f"PDU from the modem: {what}", "kept as unreadable", f"event message.unreadable: {news[-1]}")
+        assert (len(news), kept[-1]) == (place, pdu)
+    assert (await listening.call("GET", "/v1/messages?direction=in")).body["items"] == []

@@ -25,35 +25,35 @@ async def test_it_is_served_without_a_token(desk: Place) -> None:
     assert (answer.status, answer.body) == (200, desk.document)
 
 
-async def test_every_route_is_published_and_every_published_path_is_served(house: Place) -> None:
+async def test_every_route_is_published_and_every_published_path_is_served(lab: Place) -> None:
     served = {
         (route.method.lower(), route.resource.canonical)
-        for route in house.app.router.routes()
+        for route in lab.app.router.routes()
         if route.resource is not None
         and route.resource.canonical.startswith(("/v1", "/healthz", "/readyz", "/openapi"))
     }
-    published = {(method, path) for method, path, _ in operations(house.document)}
+    published = {(method, path) for method, path, _ in operations(lab.document)}
     assert {route for route in served if route[0] != "head"} == published
 
 
-async def test_every_reference_leads_somewhere_and_every_schema_can_be_read(house: Place) -> None:
+async def test_every_reference_leads_somewhere_and_every_schema_can_be_read(lab: Place) -> None:
     found: list[str] = []
 
     def walk(value: Any) -> None:
         if isinstance(value, dict):
             if "$ref" in value:
                 found.append(value["$ref"])
-                schema.resolve(house.document, value)
+                schema.resolve(lab.document, value)
             for item in value.values():
                 walk(item)
         elif isinstance(value, list):
             for item in value:
                 walk(item)
 
-    walk(house.document)
+    walk(lab.document)
     assert "#/components/schemas/NewMessage" in found
     named = {reference.rpartition("/")[2] for reference in found}
-    assert named == set(house.document["components"]["schemas"])
+    assert named == set(lab.document["components"]["schemas"])
 
 
 def test_it_has_the_shape_of_openapi_3_1() -> None:
@@ -81,9 +81,9 @@ def test_the_validator_of_the_openapi_project_accepts_it() -> None:
     validator.validate(document(ROUTES, "1.0"))
 
 
-async def test_what_needs_a_token_is_marked_and_refuses_without(house: Place) -> None:
-    for method, path, operation in operations(house.document):
-        answer = await house.call(method.upper(), path.replace("{id}", "msg_0000000000001"), token=None)
+async def test_what_needs_a_token_is_marked_and_refuses_without(lab: Place) -> None:
+    for method, path, operation in operations(lab.document):
+        answer = await lab.call(method.upper(), path.replace("{id}", "msg_0000000000001"), token=None, held=False)
         assert (answer.status == 401) == ("security" in operation) == path.startswith("/v1"), (method, path)
 
 
