@@ -36,6 +36,8 @@ class Report(Protocol):
 
 # A key of REFERENCES and what it leads to.
 Expected = tuple[tuple[int, int, int, int], Reference]
+# Message, part, and what is known of it.
+Candidate = tuple[int, int, intents.Unproven]
 
 
 class Early(msgspec.Struct, frozen=True, array_like=True):
@@ -71,11 +73,11 @@ def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
     # A part in the air to the same recipient may be the one meant: its outcome will tell.
     flying = any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
     candidates = _unproven(txn, sim, report)
-    if len(candidates) == 1 and not flying:
-        _prove(txn, sim, candidates[0], report, at_ms, now_ms)
-    elif flying or candidates:
+    if flying or candidates:
         early = Early(report.reference, report.recipient, report.outcome, report.service_centre_time_ms)
         EARLY.put(txn, (sim, ids.take(txn, now_ms)), early)
+        if not flying:
+            _prove_all(txn, sim, candidates, now_ms)
     else:
         events.append(txn, "report.unmatched", now_ms, "", sim=str(sim), reference=report.reference)
 
@@ -133,9 +135,9 @@ def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> Expected | None
     return None if best is None else best[1]
 
 
-def _unproven(txn: Txn, sim: int, report: Report) -> list[tuple[int, int]]:
-    """The unknown parts, as (message, part), to that recipient whose reference could be the report's."""
-    rows = list(intents.unproven(txn, sim))
+def _unproven(txn: Txn, sim: int, report: Report) -> list[Candidate]:
+    """The unknown parts to that recipient whose reference could be the report's, oldest first."""
+    rows = sorted(intents.unproven(txn, sim), key=lambda entry: (entry[2].at_ms, entry[:2]))
     candidates = []
     for identifier, index, row in rows:
         if row.reference >= 0:
@@ -144,13 +146,29 @@ def _unproven(txn: Txn, sim: int, report: Report) -> list[tuple[int, int]]:
             alike = sum(other.sent == row.sent for _, _, other in rows)
             could_be = row.after < 0 or (report.reference - row.after - 1) % 256 < alike
         if could_be and _same(report.recipient, row.number):
-            candidates.append((identifier, index))
+            candidates.append((identifier, index, row))
     return candidates
 
 
-def _prove(txn: Txn, sim: int, candidate: tuple[int, int], report: Report, at_ms: int, now_ms: int) -> None:
+def _prove_all(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> None:
+    """Where there are as many references as unknown parts that could have had them, each part has its own, in order."""
+    reports: dict[int, tuple[tuple[int, int], Early]] = {}
+    for key, early in EARLY.scan(txn, sim):
+        if _unproven(txn, sim, early) == candidates:
+            reports[early.reference] = (key, early)
+    if len(reports) != len(candidates):
+        return
+    after = candidates[0][2].after
+    in_order = sorted(reports, key=lambda reference: (reference - after - 1) % 256)
+    for candidate, reference in zip(candidates, in_order, strict=True):
+        key, early = reports[reference]
+        EARLY.remove(txn, key)
+        _prove(txn, sim, candidate, early, early.service_centre_time_ms or now_ms, now_ms)
+
+
+def _prove(txn: Txn, sim: int, candidate: Candidate, report: Report, at_ms: int, now_ms: int) -> None:
     """The report shows that an unknown part went; under `hold` that is evidence for a person, not a verdict."""
-    identifier, index = candidate
+    identifier, index, _ = candidate
     message = MESSAGES.get(txn, identifier)
     if message.on_unknown is OnUnknown.HOLD:
         _note(txn, identifier, index, report, now_ms)

@@ -177,7 +177,9 @@ def test_a_route_that_raises_leaves_no_half_of_an_answer(store: Store) -> None:
     assert differences(store) == []
 
 
-@pytest.mark.parametrize("sender", [pytest.param(("10086", 0x81), id="short code"), pytest.param(("123", 0xA1), id="national")])
+@pytest.mark.parametrize(
+    "sender", [pytest.param(("10086", 0x81), id="short code"), pytest.param(("123", 0xA1), id="national")]
+)
 def test_who_has_no_number_is_stored_and_gets_no_answer(store: Store, sender: tuple[str, int]) -> None:
     take(store, deliver("hello", sender=sender[0], kind=sender[1]))
     (identifier,) = waiting(store)
