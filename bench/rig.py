@@ -6,6 +6,7 @@ Flows and tests share it.  Everything stands in one folder; the ports are free o
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -190,13 +191,23 @@ class Rig:
             raise RuntimeError(f"{error.code} {error.read().decode()}") from error
 
     def upload(self, campaign_id: str, path: Path) -> Any:
-        """Stream a CSV file in with curl."""
-        done = subprocess.run(
-            ["curl", "-sS", "--fail-with-body", "-T", str(path), "-X", "POST", "-H", "Content-Type: text/csv",
-             "-H", f"Authorization: Bearer {TOKEN}", f"{self.url}/v1/campaigns/{campaign_id}/recipients"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        return json.loads(done.stdout)
+        """Stream a CSV file in: with curl, as a stranger would, else from here."""
+        url = f"{self.url}/v1/campaigns/{campaign_id}/recipients"
+        headers = {"Content-Type": "text/csv", "Authorization": f"Bearer {TOKEN}"}
+        curl = shutil.which("curl")
+        if curl is not None:
+            named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+            done = subprocess.run(
+                [curl, "-sS", "--fail-with-body", "-X", "POST", "-T", str(path), *named, url],
+                check=True,
+                capture_output=True,
+            )
+            return json.loads(done.stdout)
+        with path.open("rb") as file:
+            headers["Content-Length"] = str(path.stat().st_size)
+            request = urllib.request.Request(url, file, headers, method="POST")  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return json.load(answer)
 
     def campaign(self, name: str, people: list[Person], **fields: Any) -> str:
         """A launched campaign for `people`; its id."""
