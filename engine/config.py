@@ -4,6 +4,7 @@ import zoneinfo
 from typing import Final
 
 import msgspec
+import phonenumbers
 
 from engine.errors import ConfigError
 
@@ -60,10 +61,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def validate(settings: Settings) -> Settings:
     """`settings`, if every value is possible.  Raises ConfigError naming the key."""
     house, modems = settings.house, settings.modems
+    if not settings.data:
+        raise ConfigError("data: is empty")
+    if not settings.http.host:
+        raise ConfigError("http.host: is empty: write 0.0.0.0 to listen everywhere")
     if house.language not in LANGUAGES:
         raise ConfigError(f"house.language: {house.language!r} is none of {', '.join(LANGUAGES)}")
-    if house.country and not (len(house.country) == 2 and house.country.isalpha() and house.country.isupper()):
-        raise ConfigError(f"house.country: {house.country!r} is not two capital letters")
+    if house.country and house.country not in phonenumbers.SUPPORTED_REGIONS:
+        raise ConfigError(f"house.country: {house.country!r} is not a country's two capital letters")
     try:
         zoneinfo.ZoneInfo(house.time_zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:

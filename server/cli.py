@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -49,18 +50,27 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        errors.print(f"carillon: {error}", markup=False)
+        errors.print(f"carillon: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
     except CarillonError as error:
-        errors.print(f"carillon: {error}", markup=False)
+        errors.print(f"carillon: {error}", markup=False, soft_wrap=True)
         sys.exit(1)
     except BaseExceptionGroup as group:
         ours, others = group.split(CarillonError)
-        if others is not None:
+        if ours is None or others is not None:
             raise
-        for one in ours.exceptions if ours else ():
-            errors.print(f"carillon: {one}", markup=False)
-        sys.exit(1)
+        found = list(_leaves(ours))
+        for one in found:
+            errors.print(f"carillon: {one}", markup=False, soft_wrap=True)
+        sys.exit(2 if all(isinstance(one, ConfigError) for one in found) else 1)
+
+
+def _leaves(group: BaseExceptionGroup[CarillonError]) -> Iterator[CarillonError]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 def _settings(config: Path | None, data: Path | None) -> Settings:
@@ -198,7 +208,7 @@ def check(config: ConfigFile = None, data: DataFolder = None) -> None:
             shown.add_row(name, f"{entries:,}")
     console.print(shown)
     for line in found:
-        errors.print(line, markup=False)
+        errors.print(line, markup=False, soft_wrap=True)
     if found:
         raise typer.Exit(1)
     console.print("Whole: every index, tally and intent is as a rebuild makes it.")

@@ -22,6 +22,10 @@ TOKEN_NAME: Final = "token_name"  # noqa: S105  a request's key, not a secret
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what was raised into a problem; what we did not raise on purpose becomes a 500 without details."""
+    if request.transport is None:
+        # aiohttp tells a handler that its caller has gone only where it was at work by then: this one would wait for
+        # the rest of its body for ever.
+        raise ConnectionResetError("the caller has gone")
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -30,6 +34,11 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return problems.response(error.status, _slug(error.status), error.reason, request.path, headers=_allow(error))
     except CarillonError as error:
         return problems.of(error, request.path)
+    except (UnicodeDecodeError, RecursionError, web.RequestPayloadError) as error:
+        # Of the body: no UTF-8, deeper than anything we know, or not packed as its Content-Encoding says.
+        log.debug("%s %s: %s", request.method, request.path, type(error).__name__)
+        reason = "deeper than 1000 levels" if isinstance(error, RecursionError) else "not readable"
+        return problems.response(400, "malformed", f"the body is {reason}", request.path)
     except msgspec.MsgspecError as error:
         if isinstance(error, msgspec.ValidationError | msgspec.DecodeError):
             return problems.of_decoding(error, request.path)

@@ -96,6 +96,7 @@ def param_of(error: msgspec.ValidationError, row: int = 0) -> InvalidParam:
     """The field that msgspec complains about: its messages end in "- at `$.path`"."""
     text, _, path = str(error).partition(" - at `")
     name = path.rstrip("`").removeprefix("$").lstrip(".")
-    if not name and "field" in text:
-        name = text.partition("`")[2].partition("`")[0]
+    if "field `" in text:
+        field = text.partition("field `")[2].partition("`")[0]
+        name = f"{name}.{field}" if name else field
     return InvalidParam(name or "body", text, row)

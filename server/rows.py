@@ -4,6 +4,7 @@ NDJSON, CSV (the header is required; every column but `to`, `client_ref` and `la
 Memory stays bounded by the longest line.
 """
 
+import codecs
 import csv
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -36,8 +37,9 @@ class _Lines:
 
     def feed(self, octets: bytes) -> list[bytes]:
         lines = (self._rest + octets).split(b"\n")
+        longest = max(map(len, lines))
         self._rest = lines.pop()
-        if len(self._rest) > LINE_LONGEST:
+        if longest > LINE_LONGEST:
             raise Invalid(InvalidParam("body", f"has a line of more than {LINE_LONGEST} octets"))
         return lines
 
@@ -64,6 +66,8 @@ class Ndjson:
 
     def _read(self, lines: list[bytes]) -> Iterator[Read]:
         for line in lines:
+            if not self._row:
+                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901
             if not line.strip():
                 continue
             self._row += 1
@@ -80,7 +84,8 @@ class Csv:
 
     def __init__(self) -> None:
         self._lines = _Lines()
-        self._open = b""
+        self._open: list[bytes] = []  # lines of a record whose quote is open
+        self._open_octets = 0
         self._header: list[str] = []
         self._row = 0
 
@@ -100,13 +105,17 @@ class Csv:
     def _read(self, lines: list[bytes]) -> Iterator[Read]:
         for line in lines:
             # A record goes on while a quote is open.
-            whole = self._open + b"\n" + line if self._open else line
-            if whole.count(b'"') % 2:
-                if len(whole) > LINE_LONGEST:
+            if self._open or line.count(b'"') % 2:
+                is_end = bool(self._open) and line.count(b'"') % 2 == 1
+                self._open.append(line)
+                self._open_octets += len(line) + 1
+                if self._open_octets > LINE_LONGEST + 1:
                     raise Invalid(InvalidParam("body", f"has a row of more than {LINE_LONGEST} octets"))
-                self._open = whole
-                continue
-            self._open = b""
+                if not is_end:
+                    continue
+            whole = b"\n".join(self._open) if self._open else line
+            self._open.clear()
+            self._open_octets = 0
             if not whole.strip():
                 continue
             yield from self._record(whole)
@@ -148,19 +157,25 @@ class Msgpack:
     def __init__(self) -> None:
         self._unpacker = msgpack.Unpacker(max_buffer_size=1 << 20, strict_map_key=True)
         self._row = 0
+        self._fed = 0
+        self._whole = 0  # octets of the values that are whole
 
     def feed(self, octets: bytes) -> Iterator[Read]:
         """Rows that are whole.  Raises Invalid where the octets are no msgpack: what follows cannot be found."""
         try:
             self._unpacker.feed(octets)
+            self._fed += len(octets)
             for value in self._unpacker:
+                self._whole = self._unpacker.tell()
                 yield self._one(value)
         except (ValueError, msgpack.UnpackException) as error:
-            raise Invalid(InvalidParam("body", f"is not msgpack behind row {self._row}: {error}")) from error
+            raise Invalid(
+                InvalidParam("body", f"is not msgpack behind row {self._row}: {error or type(error).__name__}")
+            ) from error
 
     def end(self) -> Iterator[Read]:
         """Nothing: a value that is not whole is an error."""
-        if self._unpacker.read_bytes(1):
+        if self._fed != self._whole:
             raise Invalid(InvalidParam("body", f"ends inside row {self._row + 1}"))
         return iter(())
 

@@ -45,9 +45,12 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 def _override(raw: dict[str, Any], name: str, value: str) -> None:
     words = name.removeprefix(PREFIX).lower()
     section, _, key = words.partition("_")
-    given: Any = value.split(",") if words == "modems_ports" else value
+    given: Any = [port for port in value.split(",") if port] if words == "modems_ports" else value
     if section in _SECTIONS and key:
-        raw.setdefault(section, {})[key] = given
+        inside = raw.setdefault(section, {})
+        if not isinstance(inside, dict):
+            raise ConfigError(f"{section}: is a section, not a value")
+        inside[key] = given
     else:
         raw[words] = given
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 LIMIT_MOST: Final = 1000
 LIMIT_USUAL: Final = 50
+LAST_MS: Final = 4_102_444_800_000  # 2100-01-01: ids can tell milliseconds until 2109
 
 Purpose = Literal["marketing", "survey", "research", "service", "transactional"]
 OnUnknown = Literal["hold", "await_report", "resend"]
@@ -139,7 +140,11 @@ def time_ms(at: datetime | None, field: str) -> int:
         return 0
     if at.tzinfo is None:
         raise Invalid(InvalidParam(field, "has no time zone: write Z or an offset"))
-    return round(at.timestamp() * 1000)
+    at_ms = round(at.timestamp() * 1000)
+    # 0 stands for none, and an id has 42 bits of milliseconds.
+    if not 0 < at_ms < LAST_MS:
+        raise Invalid(InvalidParam(field, "is not between 1970 and 2100"))
+    return at_ms
 
 
 # -- lists
@@ -167,9 +172,16 @@ def cell(value: Any) -> str:
 
 def known_query(request: web.Request, *names: str) -> None:
     """Refuse query parameters that are none of `names`.  Raises Invalid."""
-    for name in request.query:
+    for name, value in request.query.items():
         if name not in names:
             raise Invalid(InvalidParam(name, "is not a parameter of this call"))
+        if not value:
+            raise Invalid(InvalidParam(name, "is empty: leave it out"))
+
+
+def number_of(text: str, country: str | None, name: str) -> str:
+    """A number in a query, where a plus sign that was not escaped is a space.  Raises Invalid."""
+    return numbers.parse(f"+{text[1:]}" if text.startswith(" ") else text, country, name)
 
 
 def page(items: list[Any], limit: int) -> Page:
@@ -271,7 +283,7 @@ def report_percent(words: str) -> int:
     if words in ("none", "all"):
         return 100 if words == "all" else 0
     digits = words.removeprefix("sample:").removesuffix("%")
-    if words == f"sample:{digits}%" and digits.isascii() and digits.isdigit() and 1 <= int(digits) <= 99:
+    if words == f"sample:{digits}%" and len(digits) < 3 and digits.isascii() and digits.isdigit() and int(digits) >= 1:
         return int(digits)
     raise Invalid(InvalidParam("delivery_report", "is none of none, all, sample:1% to sample:99%"))
 

@@ -88,7 +88,8 @@ class Submission:
         elif isinstance(line, Info):
             # The stage is asked first: nothing that is said before the PDU can be its reference.
             if self.stage is GIVEN:
-                if found := _REFERENCE.fullmatch(line.text):
+                # TP-MR is one octet: a larger number was damaged on the wire.
+                if (found := _REFERENCE.fullmatch(line.text)) and int(found[1]) <= 255:
                     self.reference = int(found[1])
                     self.stage = ACCEPTED
                 else:

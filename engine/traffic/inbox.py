@@ -51,10 +51,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Routed(msgspec.Struct, frozen=True):
-    """Who acted on a text ("command:stop", "person", …) and what is answered."""
+    """Who acted on a text ("command:stop", "person", …), and what is answered to which number (0: nobody)."""
 
     to: str
     replies: tuple[Reply, ...] = ()
+    number: int = 0
 
 
 Route = Callable[[Txn, Received, int], Routed]

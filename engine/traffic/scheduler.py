@@ -103,6 +103,8 @@ class Scheduler:
         # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
         self._pins: dict[int, int] = {}
         self._pinned: dict[int, deque[int]] = {}
+        # Messages of cancelled groups, in chunks: out of the line, and not yet cancelled in the store.
+        self._cancelling: deque[list[int]] = deque()
         self._dry = False
         self._hungry = asyncio.Event()
         self._wake = asyncio.Event()
@@ -155,8 +157,7 @@ class Scheduler:
         if sending == Sending.CANCELLED:
             gone = self._line.drop(group)
             for begin in range(0, len(gone), CANCEL_CHUNK):
-                chunk = gone[begin : begin + CANCEL_CHUNK]
-                self._store.submit(messages.cancel_all, chunk, "campaign_cancelled", self._now_ms())
+                self._cancelling.append(gone[begin : begin + CANCEL_CHUNK])
         self._dry = False
         self._hungry.set()
 
@@ -172,7 +173,7 @@ class Scheduler:
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
         next_due = self._line.next_due_ms()
-        if any(self._pinned.values()):
+        if self._cancelling or any(self._pinned.values()):
             return False
         return not (self._flying or self._landed or self._turning) and (
             len(self._line) == 0 or (next_due is not None and next_due > self._now_ms())
@@ -386,6 +387,7 @@ class Scheduler:
         """Ask for more rows while the due line holds less than `feed_ahead_s` of work."""
         while True:
             self._hungry.clear()
+            await self._cancel_dropped()
             while not (self._dry or self._stopping) and self.waiting_parts < self._wanted_parts():
                 # Set before: what a follower says of a commit meanwhile counts more than what this one fed.
                 self._dry = True
@@ -405,6 +407,16 @@ class Scheduler:
             except TimeoutError:
                 # Campaigns end and windows open without a signal of their own.
                 self._dry = False
+
+    async def _cancel_dropped(self) -> None:
+        while self._cancelling:
+            try:
+                await self._store.write(messages.cancel_all, self._cancelling[0], "campaign_cancelled", self._now_ms())
+            except StoreError as error:
+                log.error("nothing is cancelled while the store refuses: %s", error)
+                await asyncio.sleep(STORE_PAUSE_S)
+                continue
+            self._cancelling.popleft()
 
     async def _expire_pinned(self) -> None:
         """End what waited past its deadline for a SIM that may never come back."""

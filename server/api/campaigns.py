@@ -61,6 +61,7 @@ def _view(txn: Txn, campaign: Campaign) -> dict[str, object]:
 
 async def get(request: web.Request) -> web.Response:
     """One campaign with its counters, exact at this moment."""
+    wire.known_query(request)
     identifier = wire.id_of(request, "cmp")
     with request.app[ENGINE].store.read() as txn:
         return wire.reply(_view(txn, CAMPAIGNS.get(txn, identifier)))
@@ -211,6 +212,7 @@ async def results(request: web.Request) -> web.Response:
 
 async def results_csv(request: web.Request) -> web.StreamResponse:
     """The same as a CSV file, streamed."""
+    wire.known_query(request)
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
     with engine.store.read() as txn:

@@ -34,7 +34,7 @@ async def list_all(request: web.Request) -> web.Response:
     text = request.query.get("number")
     with engine.store.read() as txn:
         if text:
-            number = numbers.parse(text, engine.settings.house.country or None, "number")
+            number = wire.number_of(text, engine.settings.house.country or None, "number")
             found = customers.find_by_number(txn, numbers.to_key(number))
             return wire.reply(wire.Page([] if found is None else [wire.customer(found)], None))
         items = [wire.customer(record) for record in customers.listed(txn, before, limit)]
@@ -43,6 +43,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """One customer, with the newest word on each purpose."""
+    wire.known_query(request)
     identifier = wire.id_of(request, "cus")
     with request.app[ENGINE].store.read() as txn:
         record = CUSTOMERS.get(txn, identifier)
@@ -70,7 +71,7 @@ async def change(request: web.Request) -> web.Response:
     if body.tags is not None:
         changes["tags"] = tuple(body.tags)
     match = request.headers.get("If-Match", "").strip('"')
-    if match and not (match.isascii() and match.isdigit()):
+    if match and not (match.isascii() and match.isdigit() and len(match) <= 18):
         raise Invalid(InvalidParam("If-Match", "is no version"))
     identifier = wire.id_of(request, "cus")
     version = int(match) if match else None

@@ -69,9 +69,11 @@ async def list_all(request: web.Request) -> web.StreamResponse:
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Server-sent events from `Last-Event-ID` or `cursor` on, or from now."""
+    wire.known_query(request, "cursor")
     engine, bell = request.app[ENGINE], request.app[BELL]
-    cursor = _cursor(request.headers.get("Last-Event-ID") or request.query.get("cursor", ""))
-    if not cursor:
+    place = request.headers.get("Last-Event-ID") or request.query.get("cursor", "")
+    cursor = _cursor(place)
+    if not place:
         with engine.store.read() as txn:
             cursor = events.newest(txn)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from engine import numbers, sms
-from engine.errors import Invalid, InvalidParam
+from engine.errors import CodecError, Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic import inbox, messages
 from engine.traffic.inbox import RECEIVED
@@ -20,7 +20,10 @@ from server.route import Route
 def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
     """The record that a request asks for.  Raises Invalid and CodecError naming the field."""
     number = numbers.parse(body.to, engine.settings.house.country or None, f"{prefix}to")
-    sms.measure(body.text, body.alphabet)
+    try:
+        sms.measure(body.text, body.alphabet)
+    except CodecError as error:
+        raise Invalid(InvalidParam(f"{prefix}{error.field}", error.reason)) from error
     wants_report = body.delivery_report == "all"
     usual = OnUnknown.AWAIT_REPORT if wants_report else OnUnknown.HOLD
     return Message(
@@ -40,7 +43,16 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
 
 
 def _enqueue(txn: Txn, records: list[Message], now_ms: int) -> list[Message]:
-    return [messages.enqueue(txn, record, now_ms) for record in records]
+    made: list[Message] = []
+    for place, record in enumerate(records):
+        try:
+            made.append(messages.enqueue(txn, record, now_ms))
+        except Invalid as error:
+            if len(records) == 1:
+                raise
+            named = [InvalidParam(f"messages[{place}].{param.name}", param.reason) for param in error.params]
+            raise Invalid(*named) from error
+    return made
 
 
 async def send(request: web.Request) -> web.Response:
@@ -68,9 +80,11 @@ async def list_all(request: web.Request) -> web.Response:
     direction = request.query.get("direction", "out")
     if direction not in ("in", "out"):
         raise Invalid(InvalidParam("direction", "is none of in, out"))
-    name = "to" if direction == "out" else "from"
+    name, other = ("to", "from") if direction == "out" else ("from", "to")
+    if other in request.query:
+        raise Invalid(InvalidParam(other, f"is not a parameter of direction={direction}"))
     text = request.query.get(name)
-    number = numbers.parse(text, engine.settings.house.country or None, name) if text else None
+    number = wire.number_of(text, engine.settings.house.country or None, name) if text else None
     with engine.store.read() as txn:
         if direction == "out":
             items = [wire.message(record) for record in messages.listed(txn, number, before, limit)]
@@ -81,6 +95,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """One message, sent or received, with its number and parts."""
+    wire.known_query(request)
     identifier = wire.id_of(request, "msg")
     with request.app[ENGINE].store.read() as txn:
         received = RECEIVED.find(txn, identifier)
@@ -91,6 +106,7 @@ async def get(request: web.Request) -> web.Response:
 
 async def explain(request: web.Request) -> web.Response:
     """Why it has not gone yet, in one sentence."""
+    wire.known_query(request)
     return wire.reply({"explanation": request.app[ENGINE].explain(wire.id_of(request, "msg"))})
 
 

@@ -11,6 +11,7 @@ from server.route import Route
 
 async def list_all(request: web.Request) -> web.Response:
     """Every modem: port, SIM, state, signal, parts."""
+    wire.known_query(request)
     engine = request.app[ENGINE]
     items = [wire.modem(view) for view in engine.rack()]
     answer = {

@@ -65,8 +65,8 @@ def answer(txn: Txn, word: str, received: Received, house: House, pepper: bytes,
         return Routed("command:td", (_reply("no_marketing", language, house, "service"),))
     if word in START:
         suppressions.lift(txn, pepper, number)
-        asked = Consent(Status.PENDING, "sms_keyword", evidence, now_ms)
-        consent.add(txn, number, "marketing", asked)
+        if not consent.is_granted(txn, number, "marketing"):
+            consent.add(txn, number, "marketing", Consent(Status.PENDING, "sms_keyword", evidence, now_ms))
         return Routed("command:start", (_reply("started", language, house, "legal"),))
     asked_for = consent.newest(txn, number, "marketing")
     if asked_for is None or asked_for.status is not Status.PENDING or asked_for.at_ms + QUESTION_MS < now_ms:
