@@ -37,7 +37,8 @@ def upload(
     begun = store.write_now(uploads.begin, campaign, NOW_MS)
     everything = numbered(rows)
     for begin in range(0, len(everything), chunk):
-        begun = store.write_now(uploads.add_rows, begun, everything[begin : begin + chunk], faults or {}, PEPPER, NOW_MS)
+        rows_ = everything[begin : begin + chunk]
+        begun = store.write_now(uploads.add_rows, begun, rows_, faults or {}, PEPPER, NOW_MS)
         faults = None
     return store.write_now(uploads.finish, begun, NOW_MS)
 
@@ -50,7 +51,9 @@ def feed(store: Store, parts: int = 100, now_ms: int = NOW_MS) -> int:
     return store.write_now(campaigns.feed, now_ms, parts, HOUSE, PEPPER)
 
 
-def running(store: Store, rows: Sequence[Row], text: str = "hello", purpose: str = "service", **fields: object) -> int:
+def running(
+    store: Store, rows: Sequence[Row], text: str = "hello", purpose: str = "service", **fields: object
+) -> int:
     """A launched campaign with these rows, nothing fed; its id."""
     campaign = draft(store, text, purpose, **fields).id
     upload(store, campaign, rows)

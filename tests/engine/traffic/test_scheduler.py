@@ -188,6 +188,18 @@ async def test_lanes_go_highest_first(tmp_path: Path) -> None:
         assert lanes == sorted(lanes)
 
 
+@pytest.mark.xfail(strict=True, reason="bugs/15: what is due at the same time goes last come, first served")
+async def test_what_came_in_one_moment_goes_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+    def fill(store: Store) -> None:
+        now_ms = Clock().now_ms()
+        for number in range(20):
+            store.write_now(messages.enqueue, Message(0, 4915_0000_0000 + number, "hello"), now_ms)
+
+    async with playing(tmp_path, modems=1, before=fill) as house:
+        await house.until(lambda: house.is_all(State.SENT, 20))
+        assert [int(acceptance.destination[-2:]) for acceptance in house.ledger()] == list(range(20))
+
+
 async def test_an_otp_passes_everything_that_waits(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=2, latency_ms=20) as house:
         campaign = await house.campaign(200, 4915_0000_0000)

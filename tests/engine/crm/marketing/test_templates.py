@@ -17,7 +17,10 @@ def test_any_text_survives_with_its_braces_doubled(text: str) -> None:
     assert render(parse(text.replace("{", "{{").replace("}", "}}")), {}) == text
 
 
-@given(st.lists(st.one_of(TEXT, st.builds(Field, st.sampled_from(["a", "b", "naïve_1", "名字"]), st.none()))), TEXT)
+@given(
+    st.lists(st.one_of(TEXT, st.builds(Field, st.sampled_from(["a", "b", "naïve_1", "名字"]), st.none()))),
+    TEXT,
+)
 def test_fields_are_filled_where_they_stand(pieces: list[str | Field], value: str) -> None:
     written = "".join(
         f"{{{piece.name}}}" if isinstance(piece, Field) else piece.replace("{", "{{").replace("}", "}}")

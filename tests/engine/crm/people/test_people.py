@@ -15,7 +15,9 @@ from tests.engine.crm.stage import FIRST, NOW_MS, PEPPER, differences
 GRANTED, PENDING, WITHDRAWN = Status.GRANTED, Status.PENDING, Status.WITHDRAWN
 
 
-def say(store: Store, status: Status, purpose: str = "marketing", now_ms: int = NOW_MS, number: int = FIRST) -> None:
+def say(
+    store: Store, status: Status, purpose: str = "marketing", now_ms: int = NOW_MS, number: int = FIRST
+) -> None:
     store.write_now(consent.add, number, purpose, Consent(status, "web", "", now_ms))
 
 
@@ -35,7 +37,9 @@ def test_one_number_is_one_customer(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("name", "x" * 201), ("language", "fr")])
-def test_a_wrong_field_is_refused_by_its_name_when_added_and_when_changed(store: Store, field: str, value: str) -> None:
+def test_a_wrong_field_is_refused_by_its_name_when_added_and_when_changed(
+    store: Store, field: str, value: str
+) -> None:
     with pytest.raises(Invalid) as refused:
         store.write_now(customers.add, Customer(0, FIRST, **{field: value}), NOW_MS)  # type: ignore[arg-type]
     assert refused.value.params[0].name == field
@@ -50,7 +54,12 @@ def test_a_wrong_field_is_refused_by_its_name_when_added_and_when_changed(store:
 def test_a_change_steps_the_version_and_refuses_an_old_one(store: Store) -> None:
     ann = store.write_now(customers.add, Customer(0, FIRST, name="Ann"), NOW_MS)
     changed = store.write_now(customers.change, ann.id, {"name": "Anna"}, 1, NOW_MS + 5)
-    assert (changed.name, changed.version, changed.updated_ms, changed.created_ms) == ("Anna", 2, NOW_MS + 5, NOW_MS)
+    assert (changed.name, changed.version, changed.updated_ms, changed.created_ms) == (
+        "Anna",
+        2,
+        NOW_MS + 5,
+        NOW_MS,
+    )
     with pytest.raises(Conflict):
         store.write_now(customers.change, ann.id, {"name": "Anne"}, 1, NOW_MS)
     assert store.write_now(customers.change, ann.id, {"tags": ("vip",)}, None, NOW_MS).version == 3
