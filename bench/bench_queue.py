@@ -14,9 +14,7 @@ NOW_MS = 1_000_000
 class Line(Protocol):
     """What both lines do."""
 
-    def push(
-        self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1
-    ) -> None: ...
+    def push(self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1) -> None: ...
     def pop(self, now_ms: int) -> tuple[int, int, int, int] | None: ...
 
 

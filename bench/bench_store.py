@@ -68,9 +68,7 @@ async def claims(store: Store, changes: int) -> None:
     flying: list[int] = []
     for first in range(0, len(ids), 8):
         following = ids[first : first + 8]
-        await store.write(
-            turn, flying, [Pick(identifier, sim + 1) for sim, identifier in enumerate(following)]
-        )
+        await store.write(turn, flying, [Pick(identifier, sim + 1) for sim, identifier in enumerate(following)])
         flying = following
     await store.write(turn, flying, [])
 

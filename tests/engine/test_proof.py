@@ -82,15 +82,11 @@ def move_a_cursor(txn: Txn) -> None:
             "messages_by_number",
             id="one too few",
         ),
-        pytest.param(
-            lambda txn: DUE.put(txn, (2, 0, 5), Due(0, 1, 1, 0)), "due", id="a due entry of nothing"
-        ),
+        pytest.param(lambda txn: DUE.put(txn, (2, 0, 5), Due(0, 1, 1, 0)), "due", id="a due entry of nothing"),
         pytest.param(
             lambda txn: messages.leave_line(txn, first_message(txn)), "due", id="a message that is in no line"
         ),
-        pytest.param(
-            lambda txn: INTENTS.put(txn, (5, 0), Intent(1, 1, 1)), "intents", id="an intent of nothing"
-        ),
+        pytest.param(lambda txn: INTENTS.put(txn, (5, 0), Intent(1, 1, 1)), "intents", id="an intent of nothing"),
         pytest.param(
             lambda txn: [INTENTS.remove(txn, key) for key, _ in list(INTENTS.scan(txn))],
             "intents",
@@ -103,9 +99,7 @@ def move_a_cursor(txn: Txn) -> None:
             id="a reference",
         ),
         pytest.param(lambda txn: INBOX.put(txn, 5, 1), "inbox", id="an inbox entry of nothing"),
-        pytest.param(
-            lambda txn: inbox.BY_ORIGINATOR.add(txn, NUMBER, 5), "received_by_number", id="an index of texts"
-        ),
+        pytest.param(lambda txn: inbox.BY_ORIGINATOR.add(txn, NUMBER, 5), "received_by_number", id="an index of texts"),
         pytest.param(
             lambda txn: customers.BY_NUMBER.remove(txn, NUMBER),
             "customers_by_number",

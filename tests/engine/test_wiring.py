@@ -33,9 +33,7 @@ async def rack(tmp_path: Path) -> AsyncIterator[Rack]:
 
 
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        data=str(tmp_path / "data"), modems=Modems(ports=(f"{tmp_path}/rack/modem-*",), command_gap_ms=0)
-    )
+    return Settings(data=str(tmp_path / "data"), modems=Modems(ports=(f"{tmp_path}/rack/modem-*",), command_gap_ms=0))
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 8) -> None:
@@ -60,9 +58,7 @@ def opened(tmp_path: Path) -> Iterator[Store]:
         store.close()
 
 
-async def test_a_message_goes_out_its_report_comes_in_and_a_stop_is_answered(
-    tmp_path: Path, rack: Rack
-) -> None:
+async def test_a_message_goes_out_its_report_comes_in_and_a_stop_is_answered(tmp_path: Path, rack: Rack) -> None:
     async with running(settings(tmp_path), PEPPER) as engine:
         await until(lambda: sum(view.state == "ready" for view in engine.rack()) == 2)
         message = Message(0, NUMBER, "hello", wants_report=True)
@@ -118,9 +114,7 @@ async def test_what_comes_due_by_setting_the_clock_goes(tmp_path: Path, rack: Ra
 
 async def test_an_engine_without_modems_starts_explains_and_stops(tmp_path: Path) -> None:
     async with running(Settings(data=str(tmp_path / "data")), PEPPER) as engine:
-        identifier = (
-            await engine.store.write(messages.enqueue, Message(0, NUMBER, "hello"), engine.now_ms())
-        ).id
+        identifier = (await engine.store.write(messages.enqueue, Message(0, NUMBER, "hello"), engine.now_ms())).id
         assert engine.rack() == []
         assert engine.estimate_s(10) is None
         assert engine.explain(identifier) == "No modem is ready: it goes when one is."

@@ -51,9 +51,7 @@ def feed(store: Store, parts: int = 100, now_ms: int = NOW_MS) -> int:
     return store.write_now(campaigns.feed, now_ms, parts, HOUSE, PEPPER)
 
 
-def running(
-    store: Store, rows: Sequence[Row], text: str = "hello", purpose: str = "service", **fields: object
-) -> int:
+def running(store: Store, rows: Sequence[Row], text: str = "hello", purpose: str = "service", **fields: object) -> int:
     """A launched campaign with these rows, nothing fed; its id."""
     campaign = draft(store, text, purpose, **fields).id
     upload(store, campaign, rows)

@@ -42,9 +42,7 @@ def test_octets_that_are_none_of_ours_raise_one_kind_of_error(octets: bytes) -> 
     st.text(st.characters(exclude_categories=["Cs"])),
     st.sampled_from(Lane),
     st.sampled_from(OnUnknown),
-    st.lists(
-        st.builds(Part, st.sampled_from(State), st.integers(0, (1 << 50)), st.integers(-1, 255)), max_size=4
-    ),
+    st.lists(st.builds(Part, st.sampled_from(State), st.integers(0, (1 << 50)), st.integers(-1, 255)), max_size=4),
 )
 def test_a_message_survives_the_disk(
     identifier: int, text: str, lane: Lane, policy: OnUnknown, parts: list[Part]

@@ -82,9 +82,7 @@ async def test_a_future_is_not_done_while_its_commit_has_not_ended(store: Store)
 
 async def test_changes_of_many_tasks_run_in_the_order_they_were_given(store: Store) -> None:
     order: list[int] = []
-    await asyncio.gather(
-        *(store.write(lambda _, number=number: order.append(number)) for number in range(300))
-    )
+    await asyncio.gather(*(store.write(lambda _, number=number: order.append(number)) for number in range(300)))
     assert order == list(range(300))
 
 
@@ -180,9 +178,7 @@ async def test_a_change_by_a_thread_is_told_to_followers_too(store: Store) -> No
     assert [note.key for note in heard] == [(0, 1)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bugs/06: an error in a follower leaves every caller of that commit waiting"
-)
+@pytest.mark.xfail(strict=True, reason="bugs/06: an error in a follower leaves every caller of that commit waiting")
 async def test_a_follower_that_fails_leaves_nobody_waiting(store: Store) -> None:
     def fail(_: list[Note]) -> None:
         raise ValueError("a follower's own fault")
@@ -243,9 +239,7 @@ def test_a_directory_that_another_process_holds_is_refused(tmp_path: Path) -> No
         "sys.stdin.read()\n"
     )
     Store(tmp_path / "data", TABLES).close()
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(StoreLocked):
@@ -306,9 +300,7 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="bugs/09: OSError of the directory passes as it is")
-@pytest.mark.parametrize(
-    "name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")]
-)
+@pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
 def test_a_path_that_cannot_be_a_directory_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError):

@@ -64,9 +64,7 @@ def question(draw: st.DrawFn, *fields: st.SearchStrategy[Any]) -> tuple[set[Key]
 
 
 @given(question(LONG, FOUR, SHORT, OCTET))
-def test_a_table_scans_as_a_sorted_list_does(
-    store: Store, asked: tuple[set[Key], Key, Key | None, bool]
-) -> None:
+def test_a_table_scans_as_a_sorted_list_does(store: Store, asked: tuple[set[Key], Key, Key | None, bool]) -> None:
     keys, prefix, after, reverse = asked
 
     def fill(txn: Txn) -> None:
@@ -85,9 +83,7 @@ def test_a_table_scans_as_a_sorted_list_does(
 
 
 @given(question(OCTET, LONG, LONG))
-def test_an_index_scans_as_a_sorted_list_does(
-    store: Store, asked: tuple[set[Key], Key, Key | None, bool]
-) -> None:
+def test_an_index_scans_as_a_sorted_list_does(store: Store, asked: tuple[set[Key], Key, Key | None, bool]) -> None:
     keys, prefix, after, reverse = asked
 
     def fill(txn: Txn) -> None:

@@ -36,9 +36,7 @@ def say(verdict: Verdict) -> Gate:
     return gate
 
 
-def claim(
-    store: Store, identifier: int, sim: int = SIM, now_ms: int = NOW_MS, verdict: Verdict = SEND
-) -> Claimed:
+def claim(store: Store, identifier: int, sim: int = SIM, now_ms: int = NOW_MS, verdict: Verdict = SEND) -> Claimed:
     return store.write_now(intents.claim, [Pick(identifier, sim)], now_ms, say(verdict))[0]
 
 

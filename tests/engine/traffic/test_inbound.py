@@ -131,9 +131,7 @@ def test_what_nobody_can_read_is_kept_as_it_was(store: Store, pdu: str) -> None:
     [
         pytest.param("1" * 17, id="17 digits"),
         pytest.param("9" * 18, id="18 digits"),
-        pytest.param(
-            "9" * 20, id="20 digits", marks=pytest.mark.xfail(strict=True, reason="bugs/03: struct.error")
-        ),
+        pytest.param("9" * 20, id="20 digits", marks=pytest.mark.xfail(strict=True, reason="bugs/03: struct.error")),
     ],
 )
 def test_a_sender_of_any_length_is_stored(store: Store, sender: str) -> None:

@@ -60,9 +60,7 @@ def test_a_message_climbs_with_its_parts(store: Store) -> None:
         pytest.param([UNKNOWN, SENDING], UNKNOWN, id="then unknown"),
         pytest.param([SENT, QUEUED], SENDING, id="a part without an intent counts as sending"),
         pytest.param([State.DELIVERED, SENT], SENT, id="sent below delivered"),
-        pytest.param(
-            [State.DELIVERED, State.UNDELIVERED], State.UNDELIVERED, id="undelivered below delivered"
-        ),
+        pytest.param([State.DELIVERED, State.UNDELIVERED], State.UNDELIVERED, id="undelivered below delivered"),
         pytest.param([State.DELIVERED, State.DELIVERED], State.DELIVERED, id="all delivered"),
     ],
 )
@@ -188,9 +186,7 @@ def test_a_final_refusal_of_one_part_ends_the_message_and_spares_the_others(stor
     identifier = put(store, parts=3)
     send(store, identifier, 1)
     claim(store, identifier)
-    store.write_now(
-        intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS
-    )
+    store.write_now(intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS)
     ended = message(store, identifier)
     assert (ended.state, ended.reason, ended.error) == (FAILED, "refused_by_network", 1)
     assert part_states(store, identifier) == [SENT, FAILED, FAILED]
@@ -350,9 +346,7 @@ def test_a_part_that_was_never_tried_does_not_come_back_to_a_message_that_failed
     identifier = put(store, parts=2)
     lose(store, identifier)
     claim(store, identifier)
-    store.write_now(
-        intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS
-    )
+    store.write_now(intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS)
     assert state(store, identifier) is FAILED
     send(store, put(store, number=OTHER_NUMBER), 11)
     assert in_line(store) == []
@@ -370,24 +364,18 @@ def test_a_part_in_the_air_that_was_put_back_ends_with_a_message_resolved_as_fai
     assert differences(store) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error"
-)
+@pytest.mark.xfail(strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error")
 def test_why_a_message_failed_is_still_known_when_more_is_heard_of_its_other_parts(store: Store) -> None:
     identifier = put(store, parts=2, wants_report=True)
     send(store, identifier, 1)
     claim(store, identifier)
-    store.write_now(
-        intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS
-    )
+    store.write_now(intents.mark_refused, identifier, 1, GiveUp("refused_by_network", permanent=True), 1, NOW_MS)
     store.write_now(intents.mark_report, identifier, 0, 0, State.DELIVERED, "", NOW_MS)
     ended = message(store, identifier)
     assert (ended.state, ended.reason, ended.error) == (FAILED, "refused_by_network", 1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error"
-)
+@pytest.mark.xfail(strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error")
 def test_why_a_message_is_unknown_is_still_known_when_its_next_part_goes(store: Store) -> None:
     identifier = put(store, parts=2)
     lose(store, identifier)
@@ -420,9 +408,7 @@ def test_withdrawing_takes_what_waits_for_a_number_and_nothing_else(store: Store
         put(store, number=OTHER_NUMBER),
     )
     claim(store, flying)
-    ended = store.write_now(
-        messages.withdraw, NUMBER, lambda found: found.purpose != "legal", "stop_all", NOW_MS
-    )
+    ended = store.write_now(messages.withdraw, NUMBER, lambda found: found.purpose != "legal", "stop_all", NOW_MS)
     assert ended == 1
     assert [state(store, found) for found in (mine, legal, flying, other)] == [
         State.SUPPRESSED,

@@ -85,9 +85,7 @@ class Walk(RuleBasedStateMachine):
         wants_report=st.booleans(),
         wait_ms=st.sampled_from([0, 0, 300]),
     )
-    def enqueue(
-        self, parts: int, policy: OnUnknown, group: int, number: int, wants_report: bool, wait_ms: int
-    ) -> None:
+    def enqueue(self, parts: int, policy: OnUnknown, group: int, number: int, wants_report: bool, wait_ms: int) -> None:
         message = text(
             parts,
             on_unknown=policy,

@@ -122,8 +122,7 @@ def test_waits_double_with_a_quarter_of_jitter_and_attempts_are_bounded() -> Non
         middle_ms = min(FIRST_WAIT_MS << (attempt - 1), LONGEST_WAIT_MS)
         waits = [decide(38, None, attempt, random) for _ in range(50)]
         assert all(
-            isinstance(wait, Again) and 0.75 * middle_ms - 1 <= wait.after_ms <= 1.25 * middle_ms
-            for wait in waits
+            isinstance(wait, Again) and 0.75 * middle_ms - 1 <= wait.after_ms <= 1.25 * middle_ms for wait in waits
         )
         assert len({wait.after_ms for wait in waits if isinstance(wait, Again)}) > 10
     assert decide(38, None, ATTEMPTS, random) == GiveUp("attempts_exhausted", permanent=False)

@@ -35,9 +35,7 @@ def rows(count: int) -> list[campaigns.recipients.Row]:
 
 
 def send_one(store: Store, identifier: int) -> None:
-    store.write_now(
-        intents.claim, [Pick(identifier, 1)], NOW_MS, lambda _txn, asked, _now: [SEND] * len(asked)
-    )
+    store.write_now(intents.claim, [Pick(identifier, 1)], NOW_MS, lambda _txn, asked, _now: [SEND] * len(asked))
     store.write_now(intents.mark_sent, identifier, 0, 1, NOW_MS)
 
 
@@ -61,15 +59,11 @@ def send_one(store: Store, identifier: int) -> None:
             {"purpose": "service", "consent_basis": "the order form"},
             "consent_basis",
             id="a basis for what needs none",
-            marks=pytest.mark.xfail(
-                strict=True, reason="bugs/02: it is taken, and ends the engine when rows are fed"
-            ),
+            marks=pytest.mark.xfail(strict=True, reason="bugs/02: it is taken, and ends the engine when rows are fed"),
         ),
     ],
 )
-def test_a_wrong_draft_is_refused_by_the_name_of_its_field(
-    store: Store, fields: dict[str, object], name: str
-) -> None:
+def test_a_wrong_draft_is_refused_by_the_name_of_its_field(store: Store, fields: dict[str, object], name: str) -> None:
     with pytest.raises(Invalid) as refused:
         draft(store, **{"purpose": "marketing", **fields})  # type: ignore[arg-type]
     assert refused.value.params[0].name == name
@@ -274,9 +268,7 @@ def test_a_row_that_is_too_long_fails_alone(store: Store) -> None:
     assert differences(store) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bugs/02: CodecError out of `feed` ends the engine, again after every start"
-)
+@pytest.mark.xfail(strict=True, reason="bugs/02: CodecError out of `feed` ends the engine, again after every start")
 @pytest.mark.parametrize("way", ["suppressed", "no consent", "over"])
 def test_a_row_that_is_turned_away_may_be_too_long_as_well(store: Store, way: str) -> None:
     if way == "suppressed":
@@ -290,15 +282,11 @@ def test_a_row_that_is_turned_away_may_be_too_long_as_well(store: Store, way: st
     assert differences(store) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bugs/02: ValueError out of `feed` ends the engine, again after every start"
-)
+@pytest.mark.xfail(strict=True, reason="bugs/02: ValueError out of `feed` ends the engine, again after every start")
 @pytest.mark.parametrize("purpose", ["service", "transactional"])
 def test_a_basis_of_consent_where_none_is_needed_does_no_harm(store: Store, purpose: str) -> None:
     campaign = draft(store, purpose=purpose).id
-    store.write_now(
-        lambda txn: campaigns.store(txn, CAMPAIGNS.get(txn, campaign), consent_basis="the order form")
-    )
+    store.write_now(lambda txn: campaigns.store(txn, CAMPAIGNS.get(txn, campaign), consent_basis="the order form"))
     upload(store, campaign, rows(1))
     launch(store, campaign)
     assert feed(store) == 1

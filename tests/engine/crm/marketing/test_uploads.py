@@ -191,9 +191,7 @@ def test_an_upload_that_ends_after_its_campaign_was_cancelled_counts_as_cancelle
         pytest.param(Row("4915100000000"), "to", id="no plus and no country"),
         pytest.param(Row("hello"), "to", id="no number"),
         pytest.param(Row("+4915100000000", client_ref="x" * 201), "client_ref", id="too long a reference"),
-        pytest.param(
-            Row("+4915100000000", values={str(n): "" for n in range(51)}), "values", id="too many values"
-        ),
+        pytest.param(Row("+4915100000000", values={str(n): "" for n in range(51)}), "values", id="too many values"),
         pytest.param(Row("+4915100000000", values={"a": "x" * 1001}), "values.a", id="too long a value"),
     ],
 )

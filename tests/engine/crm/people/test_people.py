@@ -15,9 +15,7 @@ from tests.engine.crm.stage import FIRST, NOW_MS, PEPPER, differences
 GRANTED, PENDING, WITHDRAWN = Status.GRANTED, Status.PENDING, Status.WITHDRAWN
 
 
-def say(
-    store: Store, status: Status, purpose: str = "marketing", now_ms: int = NOW_MS, number: int = FIRST
-) -> None:
+def say(store: Store, status: Status, purpose: str = "marketing", now_ms: int = NOW_MS, number: int = FIRST) -> None:
     store.write_now(consent.add, number, purpose, Consent(status, "web", "", now_ms))
 
 
@@ -37,9 +35,7 @@ def test_one_number_is_one_customer(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("name", "x" * 201), ("language", "fr")])
-def test_a_wrong_field_is_refused_by_its_name_when_added_and_when_changed(
-    store: Store, field: str, value: str
-) -> None:
+def test_a_wrong_field_is_refused_by_its_name_when_added_and_when_changed(store: Store, field: str, value: str) -> None:
     with pytest.raises(Invalid) as refused:
         store.write_now(customers.add, Customer(0, FIRST, **{field: value}), NOW_MS)  # type: ignore[arg-type]
     assert refused.value.params[0].name == field
