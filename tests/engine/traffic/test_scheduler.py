@@ -186,6 +186,18 @@ async def test_lanes_go_highest_first(tmp_path: Path) -> None:
         assert lanes == sorted(lanes)
 
 
+@pytest.mark.xfail(strict=True, reason="bugs/15: what is due at the same time goes last come, first served")
+async def test_what_came_in_one_moment_goes_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+    def fill(store: Store) -> None:
+        now_ms = Clock().now_ms()
+        for number in range(20):
+            store.write_now(messages.enqueue, Message(0, 4915_0000_0000 + number, "hello"), now_ms)
+
+    async with playing(tmp_path, modems=1, before=fill) as house:
+        await house.until(lambda: house.is_all(State.SENT, 20))
+        assert [int(acceptance.destination[-2:]) for acceptance in house.ledger()] == list(range(20))
+
+
 async def test_an_otp_passes_everything_that_waits(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=2, latency_ms=20) as house:
         campaign = await house.campaign(200, 4915_0000_0000)
@@ -287,6 +299,28 @@ async def test_a_cancelled_campaign_sends_nothing_more_and_every_row_has_an_end(
         counts = house.counts(campaign)
         assert counts["sent"] == len(house.ledger()) < 300
         assert sum(counts.values()) == 300
+
+
+@pytest.mark.xfail(strict=True, reason="bugs/17: what a full store did not cancel is in no line and not ended")
+async def test_a_cancellation_that_met_a_full_store_is_done_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel_all, times = messages.cancel_all, 0
+
+    def refuse_once(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> int:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise StoreFull("as an LMDB without room would")
+        return cancel_all(txn, identifiers, reason, now_ms)
+
+    async with playing(tmp_path, modems=1, latency_ms=20) as house:
+        campaign = await house.campaign(50, 4915_0000_0000)
+        await house.store.write(campaigns.launch, campaign, house.clock.now_ms())
+        await house.until(lambda: len(house.ledger()) >= 2)
+        monkeypatch.setattr(messages, "cancel_all", refuse_once)
+        await house.store.write(campaigns.cancel, campaign, house.clock.now_ms())
+        await house.until(lambda: set(house.counts(campaign)) <= {"sent", "cancelled"}, timeout_s=3)
 
 
 async def test_a_congested_network_is_tried_again(tmp_path: Path) -> None:

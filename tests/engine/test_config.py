@@ -1,0 +1,56 @@
+"""engine/config.py: every setting is possible, or named."""
+
+import math
+
+import msgspec
+import pytest
+
+from engine.config import House, Http, Modems, Settings, Traffic, validate
+from engine.errors import ConfigError
+
+
+def test_the_defaults_are_possible() -> None:
+    assert validate(Settings()) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (Settings(house=House(language="fr")), "house.language"),
+        (Settings(house=House(country="de")), "house.country"),
+        (Settings(house=House(country="DEU")), "house.country"),
+        (Settings(house=House(time_zone="Mars/Base")), "house.time_zone"),
+        (Settings(house=House(time_zone="../../etc/passwd")), "house.time_zone"),
+        (Settings(house=House(time_zone="")), "house.time_zone"),
+        pytest.param(
+            Settings(house=House(time_zone="Europe")),
+            "house.time_zone",
+            marks=pytest.mark.xfail(strict=True, reason="bugs/08: IsADirectoryError"),
+        ),
+        (Settings(modems=Modems(baud=230_400)), "modems.baud"),
+        (Settings(modems=Modems(pin="12")), "modems.pin"),
+        (Settings(modems=Modems(pin="１２３４")), "modems.pin"),
+        (Settings(modems=Modems(command_gap_ms=-1)), "modems.command_gap_ms"),
+        (Settings(modems=Modems(prompt_timeout_s=0)), "modems.prompt_timeout_s"),
+        (Settings(modems=Modems(result_timeout_s=math.nan)), "modems.result_timeout_s"),
+        (Settings(traffic=Traffic(feed_ahead_s=0.5)), "traffic.feed_ahead_s"),
+        (Settings(traffic=Traffic(feed_ahead_s=math.inf)), "traffic.feed_ahead_s"),
+        (Settings(http=Http(port=65_536)), "http.port"),
+    ],
+)
+def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        validate(settings)
+
+
+def test_settings_are_frozen_and_unknown_keys_are_refused() -> None:
+    with pytest.raises(AttributeError):
+        Settings().data = "x"  # type: ignore[misc]
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"house": {"langauge": "en"}}, Settings)
+
+
+def test_a_refused_pin_is_not_told() -> None:
+    with pytest.raises(ConfigError) as refused:
+        validate(Settings(modems=Modems(pin="98765x")))
+    assert "98765" not in str(refused.value)
