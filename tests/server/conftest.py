@@ -172,6 +172,13 @@ class Place:
             return RECIPIENTS.count(txn)
 
 
+class _Server(TestServer):
+    """As the program serves: aiohttp's own test server cancels a handler whose caller has gone, a real one does not."""
+
+    async def _make_runner(self, **options: Any) -> web.AppRunner:
+        return web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
+
+
 @asynccontextmanager
 async def place_in(folder: Path, modems: int = 0, *, ports: tuple[str, ...] = (), **rack: Any) -> AsyncIterator[Place]:
     """A place with so many simulated modems; with 0 there is no laboratory, and `ports` are as given."""
@@ -197,7 +204,7 @@ async def _served(folder: Path, clock: Clock, ports: tuple[str, ...], rack: Rack
         await engine.store.write(tokens.add, TOKEN, "tests", engine.now_ms())
         app = build(engine, None if rack is None else laboratory.RackLaboratory(engine, rack))
         # A connection a call: one that was cut must not be seen by the next.
-        async with TestClient(TestServer(app), connector=TCPConnector(force_close=True)) as client:
+        async with TestClient(_Server(app), connector=TCPConnector(force_close=True)) as client:
             yield Place(engine, client, app, rack)
 
 

@@ -119,8 +119,7 @@ async def test_a_report_nobody_asked_for_counts_or_is_refused(shared: Place) -> 
 @pytest.mark.xfail(strict=True, reason="the time of delivery is in no view")
 async def test_a_report_sets_the_time_of_delivery(house: Place) -> None:
     name = await house.sent(delivery_report="all")
-    await house.settled()
-    assert (await house.message(name))["delivered_at"]
+    assert "delivered_at" in await house.message(name)
 
 
 @pytest.mark.parametrize(
