@@ -57,7 +57,7 @@ class RackLaboratory:
         imsis: list[str] = []
         for part in message.parts:
             imsi = f"{part.sim:015d}"
-            if part.reference >= 0:
+            if part.reference >= 0 and message.wants_report:
                 try:
                     self._rack.network.report(imsi, part.reference, number, outcome)
                 except NotFound:

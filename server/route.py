@@ -11,10 +11,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and path with its handler; `takes` and `gives` are msgspec types, None for no body, a
-    tuple of types where the body is one of them.
+    """A method and path with its handler.
 
-    `media` names the request's media types where they are not JSON, `query` the query parameters and what they are.
+    `takes` and `gives` are msgspec types, None for no body, a tuple where it is one of several.  `media` names the
+    request's media types where they are not JSON, `also_gives` further ones of the answer; `query` and `header` the
+    parameters and what they are.  `problems` are the statuses that a caller cannot expect of any call of its kind.
     """
 
     method: str
@@ -28,3 +29,5 @@ class Route:
     problems: tuple[int, ...] = ()
     is_public: bool = False
     gives_media: str = "application/json"
+    also_gives: tuple[str, ...] = ()
+    header: dict[str, str] = field(default_factory=dict)

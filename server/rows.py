@@ -79,6 +79,28 @@ class Ndjson:
                 yield self._row, InvalidParam("body", f"is not JSON: {error}", self._row)
 
 
+def _ends_in_quotes(line: bytes, is_open: bool) -> bool:
+    """Whether a quoted cell goes on behind `line`.  A quote inside a cell that has none around it is a character."""
+    place = 0
+    while True:
+        if not is_open:
+            is_open = line.startswith(b'"', place)
+            place = place + 1 if is_open else line.find(b",", place) + 1
+            if not is_open and not place:
+                return False
+            continue
+        place = line.find(b'"', place) + 1
+        if not place:
+            return True
+        if line.startswith(b'"', place):
+            place += 1  # two of them are one
+            continue
+        is_open = False
+        place = line.find(b",", place) + 1
+        if not place:
+            return False
+
+
 class Csv:
     """Comma-separated, UTF-8, quotes doubled, line ends inside quotes allowed."""
 
@@ -105,13 +127,13 @@ class Csv:
     def _read(self, lines: list[bytes]) -> Iterator[Read]:
         for line in lines:
             # A record goes on while a quote is open.
-            if self._open or line.count(b'"') % 2:
-                is_end = bool(self._open) and line.count(b'"') % 2 == 1
+            if self._open or b'"' in line:
+                is_open = _ends_in_quotes(line, bool(self._open))
                 self._open.append(line)
                 self._open_octets += len(line) + 1
                 if self._open_octets > LINE_LONGEST + 1:
                     raise Invalid(InvalidParam("body", f"has a row of more than {LINE_LONGEST} octets"))
-                if not is_end:
+                if is_open:
                     continue
             whole = b"\n".join(self._open) if self._open else line
             self._open.clear()

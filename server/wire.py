@@ -1,16 +1,20 @@
 """Records to JSON and back: shapes of the API, times, ids, masks.  Nothing else knows a JSON name."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign
+from engine.crm.marketing.uploads import Fault, Upload
 from engine.crm.people import customers
+from engine.crm.people.consent import Consent
 from engine.crm.people.customers import Customer
 from engine.errors import Invalid, InvalidParam
 from engine.rack import ModemView
@@ -18,7 +22,8 @@ from engine.store import ids
 from engine.traffic import inbox, messages
 from engine.traffic.events import Event
 from engine.traffic.inbox import Received
-from engine.traffic.messages import Message
+from engine.traffic.messages import Message, Part, State
+from server import views
 
 T = TypeVar("T")
 
@@ -105,13 +110,6 @@ class NewConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
-class Page(msgspec.Struct, frozen=True):
-    """One page of a list; `next` is the cursor of the following one, or null."""
-
-    items: list[Any]
-    next: str | None
-
-
 def decode(body: bytes, kind: type[T]) -> T:
     """The body as `kind`.  Raises msgspec's errors, which the middleware turns into problems."""
     return msgspec.json.decode(body, type=kind)
@@ -184,9 +182,9 @@ def number_of(text: str, country: str | None, name: str) -> str:
     return numbers.parse(f"+{text[1:]}" if text.startswith(" ") else text, country, name)
 
 
-def page(items: list[Any], limit: int) -> Page:
-    """A page of views that have an `id`."""
-    return Page(items, items[-1]["id"] if len(items) == limit else None)
+def next_of(items: Sequence[Any], limit: int) -> str | None:
+    """The cursor behind a page of views that have an `id`."""
+    return str(items[-1].id) if len(items) == limit else None
 
 
 def id_of(request: web.Request, prefix: str) -> int:
@@ -197,85 +195,81 @@ def id_of(request: web.Request, prefix: str) -> int:
 # -- views
 
 
-def message(record: Message, *, whole: bool = False) -> dict[str, Any]:
+def message(record: Message, *, whole: bool = False) -> views.MessageView:
     """A message as JSON; its number is masked unless `whole`."""
     number = numbers.from_key(record.number)
-    states: dict[str, int] = {}
-    for part in record.parts:
-        states[part.state.slug] = states.get(part.state.slug, 0) + 1
-    view: dict[str, Any] = {
-        "id": messages.name(record.id),
-        "direction": "out",
-        "to": number if whole else numbers.mask(number),
-        "text": record.text,
-        "state": record.state.slug,
-        "reason": record.reason or None,
-        "until": time(record.due_ms) if record.state in messages.WAITING else None,
-        "cms_error": record.error if record.error >= 0 else None,
-        "parts": states,
-        "purpose": record.purpose,
-        "lane": record.lane.name.lower(),
-        "source": record.source,
-        "campaign_id": campaigns.name_of(record.group) if record.group else None,
-        "in_reply_to": inbox.name(record.in_reply_to) if record.in_reply_to else None,
-        "client_ref": record.client_ref or None,
-        "on_unknown": record.on_unknown.name.lower(),
-        "created_at": time(ids.created_ms(record.id)),
-        "updated_at": time(record.updated_ms),
-        "expires_at": time(record.expires_ms),
-    }
-    if whole:
-        view["part_details"] = [
-            {
-                "state": part.state.slug,
-                "sim": str(part.sim) if part.sim else None,
-                "reference": part.reference if part.reference >= 0 else None,
-                "attempt": part.attempt,
-                "sent_at": time(part.sent_ms),
-                "outcome": part.outcome if part.outcome >= 0 else None,
-            }
-            for part in record.parts
-        ]
-    return view
+    counts = Counter(part.state.slug for part in record.parts)
+    return views.MessageView(
+        id=messages.name(record.id),
+        to=number if whole else numbers.mask(number),
+        text=record.text,
+        state=record.state.slug,
+        reason=record.reason or None,
+        until=time(record.due_ms) if record.state in messages.WAITING else None,
+        cms_error=record.error if record.error >= 0 else None,
+        parts=dict(counts),
+        purpose=record.purpose,
+        lane=record.lane.name.lower(),
+        source=record.source,
+        campaign_id=campaigns.name_of(record.group) if record.group else None,
+        in_reply_to=inbox.name(record.in_reply_to) if record.in_reply_to else None,
+        client_ref=record.client_ref or None,
+        on_unknown=record.on_unknown.name.lower(),
+        created_at=time(ids.created_ms(record.id)),
+        updated_at=time(record.updated_ms),
+        delivered_at=time(max(part.reported_ms for part in record.parts)) if record.state is State.DELIVERED else None,
+        expires_at=time(record.expires_ms),
+        part_details=[_part(part) for part in record.parts] if whole else UNSET,
+    )
 
 
-def received(record: Received, *, whole: bool = False) -> dict[str, Any]:
-    """A text somebody sent us as JSON."""
-    return {
-        "id": inbox.name(record.id),
-        "direction": "in",
-        "from": record.originator if whole else numbers.mask(record.originator),
-        "text": record.text,
-        "state": record.progress.name.lower(),
-        "routed_to": record.routed_to or None,
-        "complete": record.complete,
-        "parts": record.parts,
-        "sim": str(record.sim),
-        "received_at": time(record.at_ms),
-    }
+def _part(part: Part) -> views.PartView:
+    return views.PartView(
+        state=part.state.slug,
+        sim=str(part.sim) if part.sim else None,
+        reference=part.reference if part.reference >= 0 else None,
+        attempt=part.attempt,
+        sent_at=time(part.sent_ms),
+        outcome=part.outcome if part.outcome >= 0 else None,
+    )
 
 
-def campaign(record: Campaign, counts: dict[str, int]) -> dict[str, Any]:
+def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
+    """A text somebody sent us as JSON; the sender is masked unless `whole`."""
+    return views.ReceivedView(
+        id=inbox.name(record.id),
+        from_=record.originator if whole else numbers.mask(record.originator),
+        text=record.text,
+        state=record.progress.name.lower(),
+        routed_to=record.routed_to or None,
+        complete=record.complete,
+        parts=record.parts,
+        sim=str(record.sim),
+        received_at=time(record.at_ms),
+    )
+
+
+def campaign(record: Campaign, counts: dict[str, int]) -> views.CampaignView:
     """A campaign as JSON; `counts` by state sum to `recipients`."""
-    return {
-        "id": campaigns.name_of(record.id),
-        "name": record.name,
-        "state": record.stage.value,
-        "purpose": record.purpose,
-        "text": record.texts,
-        "recipients": record.rows,
-        "counts": counts,
-        "delivery_report": report_words(record.report_percent),
-        "on_unknown": record.on_unknown.name.lower(),
-        "weight": record.weight,
-        "consent_basis": record.consent_basis or None,
-        "uploading": record.uploading,
-        "created_at": time(record.created_ms),
-        "launched_at": time(record.launched_ms),
-        "ended_at": time(record.ended_ms),
-        "expires_at": time(record.expires_ms),
-        "version": record.version,
-    }
+    return views.CampaignView(
+        id=campaigns.name_of(record.id),
+        name=record.name,
+        state=record.stage.value,
+        purpose=record.purpose,
+        text=record.texts,
+        recipients=record.rows,
+        counts=counts,
+        delivery_report=report_words(record.report_percent),
+        on_unknown=record.on_unknown.name.lower(),
+        weight=record.weight,
+        consent_basis=record.consent_basis or None,
+        uploading=record.uploading,
+        created_at=time(record.created_ms),
+        launched_at=time(record.launched_ms),
+        ended_at=time(record.ended_ms),
+        expires_at=time(record.expires_ms),
+        version=record.version,
+    )
 
 
 def report_percent(words: str) -> int:
@@ -293,58 +287,82 @@ def report_words(percent: int) -> str:
     return {0: "none", 100: "all"}.get(percent, f"sample:{percent}%")
 
 
-def result(row: campaigns.Result) -> dict[str, Any]:
+def result(row: campaigns.Result) -> views.ResultView:
     """One row of a campaign's results."""
-    return {
-        "row": row.row + 1,
-        "message_id": messages.name(row.recipient.id),
-        "client_ref": row.recipient.client_ref or None,
-        "to": campaigns.masked(row.recipient),
-        "state": row.state.slug,
-        "reason": (row.message.reason or None) if row.message else None,
-        "updated_at": time(row.message.updated_ms) if row.message else None,
-    }
+    return views.ResultView(
+        row=row.row + 1,
+        message_id=messages.name(row.recipient.id),
+        client_ref=row.recipient.client_ref or None,
+        to=campaigns.masked(row.recipient),
+        state=row.state.slug,
+        reason=(row.message.reason or None) if row.message else None,
+        updated_at=time(row.message.updated_ms) if row.message else None,
+    )
 
 
-def customer(record: Customer, *, whole: bool = False) -> dict[str, Any]:
+def upload(record: Upload, first_faults: list[views.FaultView]) -> views.UploadView:
+    """An upload with the first of its faults."""
+    name = uploads.name_of(record.id)
+    return views.UploadView(
+        id=name,
+        campaign_id=campaigns.name_of(record.campaign),
+        done=record.done,
+        rows=record.rows,
+        accepted=record.accepted,
+        duplicate=record.duplicate,
+        suppressed=record.suppressed,
+        invalid=record.invalid,
+        first_faults=first_faults,
+        faults_url=f"/v1/uploads/{name}/faults",
+    )
+
+
+def fault(row: int, record: Fault) -> views.FaultView:
+    """A row that will not be texted."""
+    return views.FaultView(row, record.status, record.name or None, record.reason or None)
+
+
+def customer(
+    record: Customer, *, whole: bool = False, said: dict[str, views.ConsentView | None] | UnsetType = UNSET
+) -> views.CustomerView:
     """A customer as JSON; the number is masked unless `whole`."""
     number = numbers.from_key(record.number)
-    return {
-        "id": customers.name_of(record.id),
-        "number": number if whole else numbers.mask(number),
-        "name": record.name,
-        "language": record.language or None,
-        "source": record.source,
-        "tags": list(record.tags),
-        "created_at": time(record.created_ms),
-        "updated_at": time(record.updated_ms),
-        "version": record.version,
-    }
+    return views.CustomerView(
+        id=customers.name_of(record.id),
+        number=number if whole else numbers.mask(number),
+        name=record.name,
+        language=record.language or None,
+        source=record.source,
+        tags=list(record.tags),
+        created_at=time(record.created_ms),
+        updated_at=time(record.updated_ms),
+        version=record.version,
+        consent=said,
+    )
 
 
-def event(sequence: int, record: Event) -> dict[str, Any]:
+def consented(row: Consent | None) -> views.ConsentView | None:
+    """The newest word on a purpose, or None."""
+    return None if row is None else views.ConsentView(row.status.value, row.method, row.evidence, time(row.at_ms))
+
+
+def event(sequence: int, record: Event) -> views.EventView:
     """An event as JSON, in lists, streams and webhooks alike."""
-    return {
-        "id": ids.render("evt", sequence),
-        "type": record.kind,
-        "at": time(record.at_ms),
-        "object_id": record.subject,
-        "data": record.detail,
-    }
+    return views.EventView(ids.render("evt", sequence), record.kind, time(record.at_ms), record.subject, record.detail)
 
 
-def modem(view: ModemView) -> dict[str, Any]:
+def modem(view: ModemView) -> views.PortView:
     """A modem as JSON."""
-    return {
-        "port": view.port,
-        "imsi": view.imsi or None,
-        "state": view.state,
-        "detail": view.detail or None,
-        "signal_dbm": view.signal_dbm,
-        "operator": view.operator or None,
-        "service_centre": view.service_centre or None,
-        "sent": view.sent,
-        "refused": view.refused,
-        "received": view.received,
-        "since": time(view.since_ms),
-    }
+    return views.PortView(
+        port=view.port,
+        imsi=view.imsi or None,
+        state=view.state,
+        detail=view.detail or None,
+        signal_dbm=view.signal_dbm,
+        operator=view.operator or None,
+        service_centre=view.service_centre or None,
+        sent=view.sent,
+        refused=view.refused,
+        received=view.received,
+        since=time(view.since_ms),
+    )

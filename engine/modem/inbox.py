@@ -139,6 +139,7 @@ class Inbox:
                 await self._take_slot(dialogue, record.index)
 
     async def _take_slot(self, dialogue: Dialogue, index: int) -> None:
+        damaged: set[Record] = set()
         for _ in range(READ_TRIES):
             try:
                 lines = await dialogue.ask_patiently(f"AT+CMGR={index}", READ_TIMEOUT_S)
@@ -154,6 +155,12 @@ class Inbox:
             if records[0].is_whole() or records[0].is_filler():
                 await self._take(dialogue, records[0])
                 return
+            damaged.add(records[0])
+        if len(damaged) == 1 and READ_TRIES > 1:
+            # The same each time: not the line has lost octets but the record.  Whoever keeps it sees what there is.
+            log.warning("slot %d holds a damaged record", index)
+            await self._take(dialogue, damaged.pop())
+            return
         log.warning("slot %d cannot be read without losing octets: left where it is", index)
 
     async def _take(self, dialogue: Dialogue, record: Record) -> None:

@@ -63,10 +63,9 @@ def answer(txn: Txn, identifier: int, route: Route, now_ms: int) -> None:
     if received is None or INBOX.find(txn, identifier) is None:
         return
     routed = route(txn, received, now_ms)
-    for reply in routed.replies if routed.number else ():
-        text = Message(
-            0, routed.number, reply.text, reply.purpose, reply.lane, source="command", in_reply_to=received.id
-        )
+    number = routed.number or inbox.key_of(received.originator)
+    for reply in routed.replies if number else ():
+        text = Message(0, number, reply.text, reply.purpose, reply.lane, source="command", in_reply_to=received.id)
         messages.enqueue(txn, text, now_ms)
     inbox.mark_routed(txn, received, Progress.ROUTED, routed.to)
 

@@ -51,7 +51,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Routed(msgspec.Struct, frozen=True):
-    """Who acted on a text ("command:stop", "person", …), and what is answered to which number (0: nobody)."""
+    """Who acted on a text ("command:stop", "person", …) and what is answered; `number` where the originator is none."""
 
     to: str
     replies: tuple[Reply, ...] = ()

@@ -329,5 +329,6 @@ def mark_report(txn: Txn, identifier: int, index: int, outcome: int, state: Stat
     part = message.parts[index]
     if part.state is State.DELIVERED or part.state not in (State.SENT, State.UNDELIVERED):
         return False
-    _change(txn, message, index, msgspec.structs.replace(part, state=state, outcome=outcome), now_ms, reason)
+    reported = msgspec.structs.replace(part, state=state, outcome=outcome, reported_ms=now_ms)
+    _change(txn, message, index, reported, now_ms, reason)
     return True

@@ -93,7 +93,9 @@ PURPOSES: Final = ("marketing", "survey", "research", "service", "transactional"
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """One TPDU.  `sim` is the IMSI as a number, `reference` the modem's TP-MR or -1, `outcome` the TP-ST or -1."""
+    """One TPDU.  `sim` is the IMSI as a number, `reference` the modem's TP-MR or -1, `outcome` the TP-ST or -1, which
+    was reported at `reported_ms`.
+    """
 
     state: State = State.QUEUED
     sim: int = 0
@@ -101,6 +103,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     attempt: int = 0
     sent_ms: int = 0
     outcome: int = OUTCOMELESS
+    reported_ms: int = 0
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True):

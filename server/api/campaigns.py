@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
-from server import problems, rows, wire
+from server import problems, rows, views, wire
 from server.context import ENGINE
 from server.route import Route
 
@@ -52,10 +53,10 @@ async def list_all(request: web.Request) -> web.Response:
     before, limit = wire.page_of(request, "cmp")
     with request.app[ENGINE].store.read() as txn:
         items = [_view(txn, campaign) for campaign in campaigns.listed(txn, before, limit)]
-    return wire.reply(wire.page(items, limit))
+    return wire.reply(views.CampaignPage(items, wire.next_of(items, limit)))
 
 
-def _view(txn: Txn, campaign: Campaign) -> dict[str, object]:
+def _view(txn: Txn, campaign: Campaign) -> views.CampaignView:
     return wire.campaign(campaign, campaigns.counts(txn, campaign))
 
 
@@ -123,7 +124,8 @@ async def upload(request: web.Request) -> web.Response:
         raise
     done = await engine.store.write(uploads.finish, taken, engine.now_ms())
     with engine.store.read() as txn:
-        return wire.reply(_upload(txn, done), 202)
+        faults = [wire.fault(row, fault) for row, fault in uploads.faults(txn, done.id, 0, FAULTS_SHOWN)]
+    return wire.reply(wire.upload(done, faults), 202)
 
 
 async def _take(request: web.Request, engine: Engine, upload: Upload, reader: rows.Reader) -> Upload:
@@ -158,25 +160,8 @@ async def _take(request: web.Request, engine: Engine, upload: Upload, reader: ro
     return upload
 
 
-def _upload(txn: Txn, upload: Upload) -> dict[str, object]:
-    name = uploads.name_of(upload.id)
-    faults = uploads.faults(txn, upload.id, 0, FAULTS_SHOWN)
-    return {
-        "id": name,
-        "campaign_id": campaigns.name_of(upload.campaign),
-        "done": upload.done,
-        "rows": upload.rows,
-        "accepted": upload.accepted,
-        "duplicate": upload.duplicate,
-        "suppressed": upload.suppressed,
-        "invalid": upload.invalid,
-        "first_faults": [_fault(row, fault) for row, fault in faults],
-        "faults_url": f"/v1/uploads/{name}/faults",
-    }
-
-
-def _fault(row: int, fault: Fault) -> dict[str, object]:
-    return {"row": row, "status": fault.status, "name": fault.name or None, "reason": fault.reason or None}
+def _next_row(items: Sequence[views.FaultView | views.ResultView], limit: int) -> str | None:
+    return str(items[-1].row) if len(items) == limit else None
 
 
 async def list_faults(request: web.Request) -> web.Response:
@@ -189,8 +174,8 @@ async def list_faults(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "upl")
     with request.app[ENGINE].store.read() as txn:
         uploads.UPLOADS.get(txn, identifier)
-        items = [_fault(row, fault) for row, fault in uploads.faults(txn, identifier, int(after), limit)]
-    return wire.reply(wire.Page(items, str(items[-1]["row"]) if len(items) == limit else None))
+        items = [wire.fault(row, fault) for row, fault in uploads.faults(txn, identifier, int(after), limit)]
+    return wire.reply(views.FaultPage(items, _next_row(items, limit)))
 
 
 # -- results
@@ -207,7 +192,7 @@ async def results(request: web.Request) -> web.Response:
     with request.app[ENGINE].store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
         items = [wire.result(row) for row in campaigns.results(txn, campaign, int(after), limit)]
-    return wire.reply(wire.Page(items, str(items[-1]["row"]) if len(items) == limit else None))
+    return wire.reply(views.ResultPage(items, _next_row(items, limit)))
 
 
 async def results_csv(request: web.Request) -> web.StreamResponse:
@@ -229,7 +214,7 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
         with engine.store.read() as txn:
             for row in campaigns.results(txn, campaign, first, EXPORT_ROWS):
                 view = wire.result(row)
-                writer.writerow([wire.cell(view[column]) for column in header])
+                writer.writerow([wire.cell(getattr(view, column)) for column in header])
         await response.write(lines.getvalue().encode())
     await response.write_eof()
     return response
@@ -239,18 +224,65 @@ _ROWS: Final = {"cursor": "the last row already read", "limit": "1 to 1000, 50 i
 _PAGE: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
 
 ROUTES: Final = (
-    Route("POST", "/v1/campaigns", create, 201, takes=wire.NewCampaign, gives=dict, problems=(400, 422)),
-    Route("GET", "/v1/campaigns", list_all, gives=wire.Page, query=_PAGE, problems=(422,)),
-    Route("GET", "/v1/campaigns/{id}", get, gives=dict, problems=(404,)),
+    Route("POST", "/v1/campaigns", create, 201, takes=wire.NewCampaign, gives=views.CampaignView),
+    Route("GET", "/v1/campaigns", list_all, gives=views.CampaignPage, query=_PAGE),
+    Route("GET", "/v1/campaigns/{id}", get, gives=views.CampaignView, problems=(404,)),
     Route(
-        "POST", "/v1/campaigns/{id}/recipients", upload, 202,
-        takes=Row, gives=dict, media=tuple(rows.READERS), problems=(400, 404, 409, 415, 422),
+        "POST",
+        "/v1/campaigns/{id}/recipients",
+        upload,
+        202,
+        takes=Row,
+        gives=views.UploadView,
+        media=tuple(rows.READERS),
+        problems=(
+            404,
+            409,
+            415,
+        ),
     ),
-    Route("POST", "/v1/campaigns/{id}/launch", launch, 202, gives=dict, problems=(404, 409)),
-    Route("POST", "/v1/campaigns/{id}/pause", pause, gives=dict, problems=(404, 409)),
-    Route("POST", "/v1/campaigns/{id}/resume", resume, gives=dict, problems=(404, 409)),
-    Route("POST", "/v1/campaigns/{id}/cancel", cancel, gives=dict, problems=(404, 409)),
-    Route("GET", "/v1/campaigns/{id}/results", results, gives=wire.Page, query=_ROWS, problems=(404, 422)),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/launch",
+        launch,
+        202,
+        gives=views.CampaignView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/pause",
+        pause,
+        gives=views.CampaignView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/resume",
+        resume,
+        gives=views.CampaignView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/cancel",
+        cancel,
+        gives=views.CampaignView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
+    Route("GET", "/v1/campaigns/{id}/results", results, gives=views.ResultPage, query=_ROWS, problems=(404,)),
     Route("GET", "/v1/campaigns/{id}/results.csv", results_csv, gives=str, gives_media="text/csv", problems=(404,)),
-    Route("GET", "/v1/uploads/{id}/faults", list_faults, gives=wire.Page, query=_ROWS, problems=(404, 422)),
-)  # fmt: skip
+    Route("GET", "/v1/uploads/{id}/faults", list_faults, gives=views.FaultPage, query=_ROWS, problems=(404,)),
+)

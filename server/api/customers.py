@@ -10,7 +10,7 @@ from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customers import CUSTOMERS, Customer
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
-from server import wire
+from server import views, wire
 from server.context import ENGINE
 from server.route import Route
 
@@ -36,9 +36,9 @@ async def list_all(request: web.Request) -> web.Response:
         if text:
             number = wire.number_of(text, engine.settings.house.country or None, "number")
             found = customers.find_by_number(txn, numbers.to_key(number))
-            return wire.reply(wire.Page([] if found is None else [wire.customer(found)], None))
+            return wire.reply(views.CustomerPage([] if found is None else [wire.customer(found)], None))
         items = [wire.customer(record) for record in customers.listed(txn, before, limit)]
-    return wire.reply(wire.page(items, limit))
+    return wire.reply(views.CustomerPage(items, wire.next_of(items, limit)))
 
 
 async def get(request: web.Request) -> web.Response:
@@ -47,16 +47,12 @@ async def get(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "cus")
     with request.app[ENGINE].store.read() as txn:
         record = CUSTOMERS.get(txn, identifier)
-        view = wire.customer(record, whole=True)
-        view["consent"] = {purpose: _consent(txn, record.number, purpose) for purpose in consent.NEEDED}
-    return wire.reply(view, ETag=f'"{record.version}"')
+        said = {purpose: _consent(txn, record.number, purpose) for purpose in consent.NEEDED}
+    return wire.reply(wire.customer(record, whole=True, said=said), ETag=f'"{record.version}"')
 
 
-def _consent(txn: Txn, number: int, purpose: str) -> dict[str, str | None] | None:
-    row = consent.newest(txn, number, purpose)
-    if row is None:
-        return None
-    return {"status": row.status.value, "method": row.method, "evidence": row.evidence, "at": wire.time(row.at_ms)}
+def _consent(txn: Txn, number: int, purpose: str) -> views.ConsentView | None:
+    return wire.consented(consent.newest(txn, number, purpose))
 
 
 async def change(request: web.Request) -> web.Response:
@@ -89,7 +85,7 @@ async def consented(request: web.Request) -> web.Response:
     row = Consent(Status(body.status), body.method, body.evidence, engine.now_ms())
     await engine.store.write(consent.add, record.number, body.purpose, row)
     with engine.store.read() as txn:
-        return wire.reply({"purpose": body.purpose, "consent": _consent(txn, record.number, body.purpose)}, 201)
+        return wire.reply(views.ConsentAnswer(body.purpose, _consent(txn, record.number, body.purpose)), 201)
 
 
 _LIST: Final = {
@@ -99,12 +95,27 @@ _LIST: Final = {
 }
 
 ROUTES: Final = (
-    Route("POST", "/v1/customers", create, 201, takes=wire.NewCustomer, gives=dict, problems=(400, 409, 422)),
-    Route("GET", "/v1/customers", list_all, gives=wire.Page, query=_LIST, problems=(422,)),
-    Route("GET", "/v1/customers/{id}", get, gives=dict, problems=(404,)),
-    Route("PATCH", "/v1/customers/{id}", change, takes=wire.CustomerChange, gives=dict, problems=(404, 409, 422)),
+    Route("POST", "/v1/customers", create, 201, takes=wire.NewCustomer, gives=views.CustomerView, problems=(409,)),
+    Route("GET", "/v1/customers", list_all, gives=views.CustomerPage, query=_LIST),
+    Route("GET", "/v1/customers/{id}", get, gives=views.CustomerView, problems=(404,)),
     Route(
-        "POST", "/v1/customers/{id}/consents", consented, 201,
-        takes=wire.NewConsent, gives=dict, problems=(404, 422),
+        "PATCH",
+        "/v1/customers/{id}",
+        change,
+        takes=wire.CustomerChange,
+        gives=views.CustomerView,
+        problems=(
+            404,
+            409,
+        ),
     ),
-)  # fmt: skip
+    Route(
+        "POST",
+        "/v1/customers/{id}/consents",
+        consented,
+        201,
+        takes=wire.NewConsent,
+        gives=views.ConsentAnswer,
+        problems=(404,),
+    ),
+)

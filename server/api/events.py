@@ -11,7 +11,7 @@ from engine.store import ids
 from engine.store.table import Note
 from engine.traffic import events
 from engine.traffic.events import EVENTS
-from server import wire
+from server import views, wire
 from server.context import ENGINE
 from server.route import Route
 
@@ -63,8 +63,8 @@ async def list_all(request: web.Request) -> web.StreamResponse:
         found = list(events.after(txn, _cursor(request.query.get("cursor", "")), limit))
     items = [wire.event(sequence, event) for sequence, event in found]
     # The cursor goes on where there is nothing yet, so that a reader can come back to it.
-    following = items[-1]["id"] if items else request.query.get("cursor") or None
-    return wire.reply(wire.Page(items, following))
+    following = items[-1].id if items else request.query.get("cursor") or None
+    return wire.reply(views.EventPage(items, following))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -94,16 +94,25 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _sse(event: dict[str, object]) -> bytes:
+def _sse(event: views.EventView) -> bytes:
     return b"id: %s\nevent: %s\ndata: %s\n\n" % (
-        str(event["id"]).encode(),
-        str(event["type"]).encode(),
+        event.id.encode(),
+        event.type.encode(),
         msgspec.json.encode(event),
     )
 
 
 _QUERY: Final = {"cursor": "the id of the last event already read", "limit": "1 to 1000, 50 if left out"}
+_HEADER: Final = {"Last-Event-ID": "where a stream goes on: the id of the last event that was received"}
 
 ROUTES: Final = (
-    Route("GET", "/v1/events", list_all, gives=wire.Page, query=_QUERY, problems=(422,)),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/v1/events",
+        list_all,
+        gives=views.EventPage,
+        query=_QUERY,
+        header=_HEADER,
+        also_gives=("text/event-stream",),
+    ),
+)

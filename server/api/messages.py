@@ -12,7 +12,7 @@ from engine.traffic import inbox, messages
 from engine.traffic.inbox import RECEIVED
 from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution
 from engine.wiring import Engine
-from server import wire
+from server import views, wire
 from server.context import ENGINE
 from server.route import Route
 
@@ -69,7 +69,7 @@ async def send(request: web.Request) -> web.Response:
     batch = wire.decode(raw, wire.NewMessages)
     records = [_message(engine, one, f"messages[{index}].") for index, one in enumerate(batch.messages)]
     made_all = await engine.store.write(_enqueue, records, engine.now_ms())
-    return wire.reply({"messages": [wire.message(made) for made in made_all]}, 202)
+    return wire.reply(views.MessageList([wire.message(made) for made in made_all]), 202)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -85,12 +85,13 @@ async def list_all(request: web.Request) -> web.Response:
         raise Invalid(InvalidParam(other, f"is not a parameter of direction={direction}"))
     text = request.query.get(name)
     number = wire.number_of(text, engine.settings.house.country or None, name) if text else None
+    items: list[views.MessageView | views.ReceivedView] = []
     with engine.store.read() as txn:
         if direction == "out":
-            items = [wire.message(record) for record in messages.listed(txn, number, before, limit)]
+            items += [wire.message(record) for record in messages.listed(txn, number, before, limit)]
         else:
-            items = [wire.received(record) for record in inbox.listed(txn, number, before, limit)]
-    return wire.reply(wire.page(items, limit))
+            items += [wire.received(record) for record in inbox.listed(txn, number, before, limit)]
+    return wire.reply(views.MessagePage(items, wire.next_of(items, limit)))
 
 
 async def get(request: web.Request) -> web.Response:
@@ -107,7 +108,7 @@ async def get(request: web.Request) -> web.Response:
 async def explain(request: web.Request) -> web.Response:
     """Why it has not gone yet, in one sentence."""
     wire.known_query(request)
-    return wire.reply({"explanation": request.app[ENGINE].explain(wire.id_of(request, "msg"))})
+    return wire.reply(views.Explanation(request.app[ENGINE].explain(wire.id_of(request, "msg"))))
 
 
 async def preview(request: web.Request) -> web.Response:
@@ -115,15 +116,15 @@ async def preview(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), wire.Preview)
     measure = sms.measure(body.text, body.alphabet)
     estimate_s = request.app[ENGINE].estimate_s(measure.parts)
-    answer = {
-        "alphabet": sms.Alphabet(measure.alphabet).name.lower(),
-        "units": measure.units,
-        "parts": measure.parts,
-        "room": measure.room,
-        "forced_by": measure.forced_by or None,
-        "texts": sms.cut(body.text, body.alphabet),
-        "estimate_s": None if estimate_s is None else round(estimate_s, 1),
-    }
+    answer = views.PreviewView(
+        alphabet=sms.Alphabet(measure.alphabet).name.lower(),
+        units=measure.units,
+        parts=measure.parts,
+        room=measure.room,
+        forced_by=measure.forced_by or None,
+        texts=sms.cut(body.text, body.alphabet),
+        estimate_s=None if estimate_s is None else round(estimate_s, 1),
+    )
     return wire.reply(answer)
 
 
@@ -152,12 +153,36 @@ _LIST: Final = {
 
 ROUTES: Final = (
     Route(
-        "POST", "/v1/messages", send, 202, takes=(wire.NewMessage, wire.NewMessages), gives=dict, problems=(400, 422)
+        "POST",
+        "/v1/messages",
+        send,
+        202,
+        takes=(wire.NewMessage, wire.NewMessages),
+        gives=(views.MessageView, views.MessageList),
     ),
-    Route("GET", "/v1/messages", list_all, gives=wire.Page, query=_LIST, problems=(422,)),
-    Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=dict, problems=(400, 422)),
-    Route("GET", "/v1/messages/{id}", get, gives=dict, problems=(404, 422)),
-    Route("GET", "/v1/messages/{id}/explain", explain, gives=dict, problems=(404, 422)),
-    Route("POST", "/v1/messages/{id}/cancel", cancel, gives=dict, problems=(404, 409)),
-    Route("POST", "/v1/messages/{id}/resolve", resolve, takes=wire.Resolve, gives=dict, problems=(404, 409, 422)),
+    Route("GET", "/v1/messages", list_all, gives=views.MessagePage, query=_LIST),
+    Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=views.PreviewView),
+    Route("GET", "/v1/messages/{id}", get, gives=(views.MessageView, views.ReceivedView), problems=(404,)),
+    Route("GET", "/v1/messages/{id}/explain", explain, gives=views.Explanation, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/messages/{id}/cancel",
+        cancel,
+        gives=views.MessageView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/messages/{id}/resolve",
+        resolve,
+        takes=wire.Resolve,
+        gives=views.MessageView,
+        problems=(
+            404,
+            409,
+        ),
+    ),
 )

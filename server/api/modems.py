@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from server import wire
+from server import views, wire
 from server.context import ENGINE
 from server.route import Route
 
@@ -14,13 +14,8 @@ async def list_all(request: web.Request) -> web.Response:
     wire.known_query(request)
     engine = request.app[ENGINE]
     items = [wire.modem(view) for view in engine.rack()]
-    answer = {
-        "items": items,
-        "next": None,
-        "waiting_parts": engine.scheduler.waiting_parts,
-        "rate_per_minute": round(engine.scheduler.rate_per_s() * 60, 1),
-    }
-    return wire.reply(answer)
+    rate_per_minute = round(engine.scheduler.rate_per_s() * 60, 1)
+    return wire.reply(views.RackView(items, None, engine.scheduler.waiting_parts, rate_per_minute))
 
 
-ROUTES: Final = (Route("GET", "/v1/modems", list_all, gives=dict),)
+ROUTES: Final = (Route("GET", "/v1/modems", list_all, gives=views.RackView),)

@@ -21,7 +21,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     kinds: list[Any] = [problems.Problem]
     for route in routes:
         kinds += [*route.takes] if isinstance(route.takes, tuple) else [route.takes]
-        kinds.append(route.gives)
+        kinds += [*route.gives] if isinstance(route.gives, tuple) else [route.gives]
     kinds = [kind for kind in kinds if kind is not None]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     by_kind = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
@@ -52,8 +52,7 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
     if len(words) > 1:
         operation["description"] = re.sub(r"\s+", " ", " ".join(words[1:]))
     if route.takes is not None:
-        one_of = isinstance(route.takes, tuple)
-        schema = {"oneOf": [by_kind[id(kind)] for kind in route.takes]} if one_of else by_kind[id(route.takes)]
+        schema = _schema(route.takes, by_kind)
         media = route.media or ("application/json",)
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in media}}
     if not route.is_public:
@@ -70,18 +69,30 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "required": False, "description": words, "schema": {"type": "string"}}
         for name, words in route.query.items()
     ]
-    return path + query
+    header = [
+        {"name": name, "in": "header", "required": False, "description": words, "schema": {"type": "string"}}
+        for name, words in route.header.items()
+    ]
+    return path + query + header
+
+
+def _schema(kind: Any, by_kind: dict[int, Any]) -> Any:
+    return {"oneOf": [by_kind[id(one)] for one in kind]} if isinstance(kind, tuple) else by_kind[id(kind)]
 
 
 def _response(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "done"}
     if route.gives is not None:
-        answer["content"] = {route.gives_media: {"schema": by_kind[id(route.gives)]}}
+        answer["content"] = {route.gives_media: {"schema": _schema(route.gives, by_kind)}}
+        for media in route.also_gives:
+            answer["content"][media] = {"schema": {"type": "string"}}
     return answer
 
 
 def _refusals(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
     statuses = set(route.problems) | (set() if route.is_public else {401})
+    statuses |= {422} if "{" in route.path else set()
+    statuses |= {400, 413, 422} if route.takes is not None else set()
     content = {problems.MEDIA_TYPE: {"schema": by_kind[id(problems.Problem)]}}
     return {str(status): {"description": "refused", "content": content} for status in sorted(statuses)}
 

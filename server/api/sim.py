@@ -9,7 +9,7 @@ from aiohttp import web
 from engine import numbers
 from engine.errors import Conflict, Invalid, InvalidParam
 from engine.store import ids
-from server import problems, wire
+from server import problems, views, wire
 from server.context import ENGINE, LABORATORY
 from server.route import Route
 
@@ -49,7 +49,7 @@ async def inbound(request: web.Request) -> web.Response:
     sender = numbers.parse(body.from_, engine.settings.house.country or None, "from")
     if not await laboratory.inbound(sender, body.to, body.text, SETTLE_S):
         return _unsettled(request)
-    return wire.reply({"status": "received"}, 202)
+    return wire.reply(views.Status("received"), 202)
 
 
 async def dlr(request: web.Request) -> web.Response:
@@ -58,8 +58,8 @@ async def dlr(request: web.Request) -> web.Response:
     identifier = ids.parse("msg", body.message, "message")
     reported = await request.app[LABORATORY].report(identifier, OUTCOMES[body.status], SETTLE_S)
     if not reported:
-        raise Conflict("no part of the message was sent by the simulated rack")
-    return wire.reply({"reports": reported}, 202)
+        raise Conflict("the simulated rack sent no part of the message, or it asked for no report")
+    return wire.reply(views.Reported(reported), 202)
 
 
 async def clock(request: web.Request) -> web.Response:
@@ -72,7 +72,7 @@ async def clock(request: web.Request) -> web.Response:
     await request.app[LABORATORY].set_clock(now_ms)
     if not await request.app[LABORATORY].settle(SETTLE_S):
         return _unsettled(request)
-    return wire.reply({"now": wire.time(engine.now_ms())})
+    return wire.reply(views.Now(wire.time(engine.now_ms())))
 
 
 def _unsettled(request: web.Request) -> web.Response:
@@ -81,7 +81,30 @@ def _unsettled(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/sim/inbound", inbound, 202, takes=Inbound, gives=dict, problems=(404, 422, 504)),
-    Route("POST", "/v1/sim/dlr", dlr, 202, takes=Dlr, gives=dict, problems=(404, 409, 422, 504)),
-    Route("POST", "/v1/sim/clock", clock, takes=SetClock, gives=dict, problems=(422, 504)),
+    Route(
+        "POST",
+        "/v1/sim/inbound",
+        inbound,
+        202,
+        takes=Inbound,
+        gives=views.Status,
+        problems=(
+            404,
+            504,
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/sim/dlr",
+        dlr,
+        202,
+        takes=Dlr,
+        gives=views.Reported,
+        problems=(
+            404,
+            409,
+            504,
+        ),
+    ),
+    Route("POST", "/v1/sim/clock", clock, takes=SetClock, gives=views.Now, problems=(504,)),
 )

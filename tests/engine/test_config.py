@@ -25,7 +25,6 @@ def test_the_defaults_are_possible() -> None:
         pytest.param(
             Settings(house=House(time_zone="Europe")),
             "house.time_zone",
-            marks=pytest.mark.xfail(strict=True, reason="bugs/08: IsADirectoryError"),
         ),
         (Settings(modems=Modems(baud=230_400)), "modems.baud"),
         (Settings(modems=Modems(pin="12")), "modems.pin"),

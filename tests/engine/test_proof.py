@@ -92,7 +92,7 @@ def move_a_cursor(txn: Txn) -> None:
             "intents",
             id="no intent",
         ),
-        pytest.param(lambda txn: UNPROVEN.put(txn, (1, 5, 0), Unproven(1, -1, 1)), "unproven", id="unproven"),
+        pytest.param(lambda txn: UNPROVEN.put(txn, (1, 5, 0), Unproven(1, -1, 0, 1)), "unproven", id="unproven"),
         pytest.param(
             lambda txn: REFERENCES.put(txn, (1, 1, NUMBER, 1), Reference(5, 0)),
             "references",

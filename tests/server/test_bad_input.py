@@ -83,7 +83,6 @@ async def test_a_malformed_row(
         pytest.param("application/x-msgpack", b"\xc1", id="an octet that msgpack does not have"),
         pytest.param(
             "application/x-msgpack", b"\x81\xa2to", id="msgpack that ends inside a row",
-            marks=pytest.mark.xfail(strict=True, reason="500: ValueError out of Msgpack.end"),
         ),
     ],
 )  # fmt: skip
@@ -282,7 +281,6 @@ async def test_a_pdu_shorter_than_the_modem_says(listening: Place, caplog: pytes
     assert "12345678" not in caplog.text
 
 
-@pytest.mark.xfail(strict=True, reason="it stays on the SIM for ever, where nobody sees it and a text has no room")
 async def test_a_pdu_that_can_never_be_read_is_kept_where_somebody_sees_it(listening: Place) -> None:
     stored(listening, PDU, LENGTH + 1)
     async with asyncio.timeout(1):

@@ -127,9 +127,6 @@ def test_a_token_too_short_is_refused(carillon: Carillon) -> None:
     assert "short." not in done.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rich folds what is longer than the terminal, and 80 columns where there is none"
-)
 def test_a_refusal_is_one_line_however_long(carillon: Carillon) -> None:
     one_line(carillon("serve", "--data", "d/data", "--host", ANYWHERE, "--port", "0"))
 
@@ -183,7 +180,6 @@ def test_settings_that_are_good_are_said_to_be_and_nothing_is_made(carillon: Car
     assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
 
 
-@pytest.mark.xfail(strict=True, reason="a traceback: what the system says of the directory is nobody's")
 def test_a_data_directory_that_cannot_be_is_refused_in_a_line(carillon: Carillon, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused(carillon("serve", "--data", "file", "--port", "0"), 1, "file")

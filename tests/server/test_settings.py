@@ -86,15 +86,12 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         pytest.param("a = 1\na = 2", "carillon.toml", id="a key twice"),
         pytest.param(
             'data = ""', "data", id="no directory",
-            marks=pytest.mark.xfail(strict=True, reason="taken: the store is wherever the server was started"),
         ),
         pytest.param(
             '[http]\nhost = ""', "http.host", id="no host",
-            marks=pytest.mark.xfail(strict=True, reason="taken: every address of the machine"),
         ),
         pytest.param(
             '[house]\ncountry = "ZZ"', "house.country", id="a country that is none",
-            marks=pytest.mark.xfail(strict=True, reason="taken: every national number is then refused without a why"),
         ),
     ],
 )  # fmt: skip
@@ -160,13 +157,11 @@ def test_a_wrong_variable_is_refused_by_its_key(name: str, value: str, said: str
     assert said in str(refusal.value)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="TypeError: a traceback in place of a line")
 def test_a_variable_over_a_section_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="http"):
         load(written(tmp_path, "http = 5"), {"CARILLON_HTTP_PORT": "80"})
 
 
-@pytest.mark.xfail(strict=True, reason="the empty list becomes a port without a name")
 def test_an_empty_list_can_be_said_in_the_environment() -> None:
     assert load(None, {"CARILLON_MODEMS_PORTS": ""}).modems.ports == ()
 

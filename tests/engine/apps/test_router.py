@@ -91,9 +91,9 @@ def states(store: Store, ids: Sequence[int]) -> list[State]:
         ("", "person"),
         ("?", "person"),
         ("Y", "person"),
-        pytest.param("【停止】", "command:stop", marks=pytest.mark.xfail(strict=True, reason="bugs/12: brackets")),
-        pytest.param("ST\u200bOP", "command:stop", marks=pytest.mark.xfail(strict=True, reason="bugs/12: zero width")),
-        pytest.param("stop\ufeff", "command:stop", marks=pytest.mark.xfail(strict=True, reason="bugs/12: zero width")),
+        pytest.param("【停止】", "command:stop"),
+        pytest.param("ST\u200bOP", "command:stop"),
+        pytest.param("stop\ufeff", "command:stop"),
         pytest.param("stop . ", "command:stop"),
         pytest.param("- stop -", "command:stop"),
     ],
@@ -115,7 +115,6 @@ def test_who_has_no_number_is_ignored(store: Store, originator: str) -> None:
     assert replies(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/13: a network may write the sender in national form; a STOP is lost")
 def test_a_stop_from_a_number_in_national_form_counts_where_the_country_is_set(store: Store) -> None:
     received = store.write_now(inbox.add, Received(0, "13800138000", 1, "TD", NOW_MS), NOW_MS)
     route = router_of(House(country="CN"), PEPPER)
@@ -211,7 +210,6 @@ def test_start_lifts_no_other_suppression(store: Store) -> None:
     assert is_suppressed(store)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/14: START takes back what was granted")
 def test_start_of_somebody_who_gets_our_offers_changes_nothing(store: Store) -> None:
     grant(store)
     hear(store, "START")

@@ -178,7 +178,6 @@ async def test_a_change_by_a_thread_is_told_to_followers_too(store: Store) -> No
     assert [note.key for note in heard] == [(0, 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/06: an error in a follower leaves every caller of that commit waiting")
 async def test_a_follower_that_fails_leaves_nobody_waiting(store: Store) -> None:
     def fail(_: list[Note]) -> None:
         raise ValueError("a follower's own fault")
@@ -299,7 +298,6 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
         Store(tmp_path / "data", (NAMES, Table("names", int)))
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/09: OSError of the directory passes as it is")
 @pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
 def test_a_path_that_cannot_be_a_directory_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")

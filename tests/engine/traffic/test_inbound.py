@@ -131,7 +131,7 @@ def test_what_nobody_can_read_is_kept_as_it_was(store: Store, pdu: str) -> None:
     [
         pytest.param("1" * 17, id="17 digits"),
         pytest.param("9" * 18, id="18 digits"),
-        pytest.param("9" * 20, id="20 digits", marks=pytest.mark.xfail(strict=True, reason="bugs/03: struct.error")),
+        pytest.param("9" * 20, id="20 digits"),
     ],
 )
 def test_a_sender_of_any_length_is_stored(store: Store, sender: str) -> None:
@@ -242,7 +242,6 @@ async def test_one_text_that_an_application_trips_over_stops_nothing_else(store:
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/04: a full store ends the task, and with it the engine")
 async def test_while_the_store_is_full_texts_wait_and_are_answered_afterwards(store: Store) -> None:
     is_full = True
 

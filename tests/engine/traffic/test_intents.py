@@ -76,7 +76,6 @@ def test_a_second_claim_of_a_part_in_the_air_gets_nothing(store: Store) -> None:
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: both picks of one message get an intent")
 @pytest.mark.parametrize("parts", [1, 3])
 def test_two_picks_of_one_message_in_one_turn_get_one_intent(store: Store, parts: int) -> None:
     identifier = put(store, parts=parts)
@@ -131,7 +130,6 @@ def test_a_message_whose_deadline_has_passed_expires_when_it_is_claimed(store: S
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: whoever asks by another SIM is told so for ever")
 def test_a_deadline_ends_a_message_whichever_sim_asks_for_it(store: Store) -> None:
     identifier = put(store, parts=2, expires_ms=NOW_MS + 1000)
     send(store, identifier, 1)
@@ -330,7 +328,6 @@ def test_only_an_unknown_message_can_be_resolved(store: Store) -> None:
         store.write_now(intents.resolve, 4711, Resolution.SENT, NOW_MS)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/05: its other parts stay in the due line of the store for ever")
 def test_a_message_resolved_as_failed_leaves_the_line_with_all_its_parts(store: Store) -> None:
     identifier = put(store, parts=3)
     lose(store, identifier)
@@ -340,7 +337,6 @@ def test_a_message_resolved_as_failed_leaves_the_line_with_all_its_parts(store: 
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/05: a part of a failed message waits for ever")
 def test_a_part_that_was_never_tried_does_not_come_back_to_a_message_that_failed(store: Store) -> None:
     believed(store, 10)
     identifier = put(store, parts=2)
@@ -353,7 +349,6 @@ def test_a_part_that_was_never_tried_does_not_come_back_to_a_message_that_failed
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/05: a part of a failed message waits for ever")
 def test_a_part_in_the_air_that_was_put_back_ends_with_a_message_resolved_as_failed(store: Store) -> None:
     identifier = put(store, parts=2)
     lose(store, identifier)
@@ -364,7 +359,6 @@ def test_a_part_in_the_air_that_was_put_back_ends_with_a_message_resolved_as_fai
     assert differences(store) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error")
 def test_why_a_message_failed_is_still_known_when_more_is_heard_of_its_other_parts(store: Store) -> None:
     identifier = put(store, parts=2, wants_report=True)
     send(store, identifier, 1)
@@ -375,7 +369,6 @@ def test_why_a_message_failed_is_still_known_when_more_is_heard_of_its_other_par
     assert (ended.state, ended.reason, ended.error) == (FAILED, "refused_by_network", 1)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/05: every change of a part overwrites the message's reason and error")
 def test_why_a_message_is_unknown_is_still_known_when_its_next_part_goes(store: Store) -> None:
     identifier = put(store, parts=2)
     lose(store, identifier)

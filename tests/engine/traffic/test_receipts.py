@@ -98,8 +98,8 @@ def test_the_recipient_may_be_written_in_any_form(store: Store, recipient: str) 
         pytest.param("+4917012345679", id="another number"),
         pytest.param("12345", id="a short code"),
         pytest.param("", id="nothing"),
-        pytest.param("00000000", id="zeros", marks=pytest.mark.xfail(strict=True, reason="bugs/11")),
-        pytest.param("0000000078", id="padded with zeros", marks=pytest.mark.xfail(strict=True, reason="bugs/11")),
+        pytest.param("00000000", id="zeros"),
+        pytest.param("0000000078", id="padded with zeros"),
     ],
 )
 def test_a_report_of_somebody_else_changes_nothing(store: Store, recipient: str) -> None:

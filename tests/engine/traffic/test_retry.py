@@ -69,7 +69,6 @@ def test_what_passes_is_tried_again_anywhere(code: int) -> None:
     assert not decision.other_sim
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/10: it stands in two classes")
 def test_a_busy_sim_is_asked_again() -> None:
     assert blame(314) is Blame.NETWORK
 
@@ -93,7 +92,6 @@ def test_a_number_that_nobody_knows_is_taken_for_one_that_passes(code: int) -> N
         500,
         pytest.param(
             521,
-            marks=pytest.mark.xfail(strict=True, reason="bugs/10: a timer that expired is no fault of ours"),
         ),
     ],
 )

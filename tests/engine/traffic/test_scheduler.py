@@ -186,7 +186,6 @@ async def test_lanes_go_highest_first(tmp_path: Path) -> None:
         assert lanes == sorted(lanes)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/15: what is due at the same time goes last come, first served")
 async def test_what_came_in_one_moment_goes_in_the_order_in_which_it_came(tmp_path: Path) -> None:
     def fill(store: Store) -> None:
         now_ms = Clock().now_ms()
@@ -225,7 +224,6 @@ async def test_two_campaigns_share_the_rack_by_weight_in_parts(tmp_path: Path) -
         await house.until(lambda: house.is_all(State.SENT, 150, heavy) and house.is_all(State.SENT, 150, light))
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: a modem says that it is free before the landing of its part is told")
 async def test_the_parts_of_a_message_follow_one_another_on_one_sim(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=8) as house:
         ids = await asyncio.gather(*(house.put(4915_0000_0000 + number, "c" * 400) for number in range(60)))
@@ -301,7 +299,6 @@ async def test_a_cancelled_campaign_sends_nothing_more_and_every_row_has_an_end(
         assert sum(counts.values()) == 300
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/17: what a full store did not cancel is in no line and not ended")
 async def test_a_cancellation_that_met_a_full_store_is_done_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,7 +383,6 @@ async def test_a_message_whose_sim_left_between_its_parts_goes_on_when_it_is_bac
         assert len({acceptance.sim.imsi for acceptance in house.ledger()}) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: what is pinned to a SIM that never comes back waits for ever")
 async def test_a_message_whose_sim_never_comes_back_ends_with_its_deadline(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=2, latency_ms=20) as house:
         expires_ms = house.clock.now_ms() + 3_600_000
@@ -402,7 +398,6 @@ async def test_a_message_whose_sim_never_comes_back_ends_with_its_deadline(tmp_p
         await house.until(lambda: house.message(identifier).state not in (State.SENDING, State.UNKNOWN), timeout_s=1)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: pinned messages are forgotten")
 async def test_nothing_counts_as_settled_while_a_message_has_parts_to_go(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=1, settings={"command_gap_ms": 60}) as house:
         await house.put(4915_0000_0000, "c" * 600)
@@ -411,7 +406,6 @@ async def test_nothing_counts_as_settled_while_a_message_has_parts_to_go(tmp_pat
         assert house.is_all(State.SENT, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: a message can be pinned to one SIM and in the line for all")
 async def test_a_message_that_a_person_resends_is_not_sent_by_its_old_sim_as_well(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=2, latency_ms=30) as house:
         identifier = await house.put(4915_0000_0000, "c" * 400)
@@ -429,7 +423,6 @@ async def test_a_message_that_a_person_resends_is_not_sent_by_its_old_sim_as_wel
         assert len(house.ledger()) == 1 + 3
 
 
-@pytest.mark.xfail(strict=True, reason="bugs/01: what is due is asked for every millisecond")
 async def test_while_every_modem_is_busy_the_scheduler_sleeps(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=1, latency_ms=400) as house:
         looks = 0
