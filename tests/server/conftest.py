@@ -175,7 +175,7 @@ class Place:
 class _Server(TestServer):
     """As the program serves: aiohttp's own test server cancels a handler whose caller has gone, a real one does not."""
 
-    async def _make_runner(self, **options: Any) -> web.AppRunner:
+    async def _make_runner(self, **_: Any) -> web.AppRunner:
         return web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
 
 
