@@ -42,6 +42,8 @@ errors: Final = Console(stderr=True, highlight=False)
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file.")]
 DataFolder = Annotated[Path | None, typer.Option("--data", help="The data directory.")]
 LatencyMs = Annotated[str, typer.Option(help="Milliseconds a part is on the air, or realistic.")]
+ReportDelayMs = Annotated[int, typer.Option(min=0, help="Milliseconds from acceptance to the status report.")]
+Ledger = Annotated[Path | None, typer.Option(help="A file: a line of JSON for every PDU the simulated network takes.")]
 
 
 def main() -> None:
@@ -115,8 +117,8 @@ def serve(
     command_gap_ms: Annotated[int | None, typer.Option(help="Silence before each command; a TC35i wants 100.")] = None,
     simulate: Annotated[int, typer.Option(help="Run on so many simulated modems.")] = 0,
     latency_ms: LatencyMs = "0",
-    report_delay_ms: int = 0,
-    ledger: Path | None = None,
+    report_delay_ms: ReportDelayMs = 0,
+    ledger: Ledger = None,
     check_config: Annotated[bool, typer.Option("--check-config", help="Only check the settings.")] = False,
 ) -> None:
     """Serve HTTP and drive the rack until Ctrl-C."""
@@ -125,9 +127,11 @@ def serve(
     modems = settings.modems
     if ports:
         modems = msgspec.structs.replace(modems, ports=tuple(ports))
-    if command_gap_ms is not None:
-        modems = msgspec.structs.replace(modems, command_gap_ms=command_gap_ms)
+    if command_gap_ms is not None or simulate:
+        # A simulated modem needs no silence.
+        modems = msgspec.structs.replace(modems, command_gap_ms=command_gap_ms or 0)
     settings = validate(msgspec.structs.replace(settings, http=http, modems=modems))
+    latency = _latency(latency_ms)
     if check_config:
         console.print("The settings are good.")
         return
@@ -135,7 +139,7 @@ def serve(
     simulation = None
     if simulate:
         folder = Path(settings.data).absolute().parent / "rack"
-        simulation = Simulation(simulate, folder, _latency(latency_ms), report_delay_ms, ledger)
+        simulation = Simulation(simulate, folder, latency, report_delay_ms, ledger)
 
     async def started(served: Served) -> None:
         console.print(f"Carillon listens on {served.url}")
@@ -151,8 +155,8 @@ def simulate(
     modems: Annotated[int, typer.Option(min=1, max=1000)] = 8,
     folder: Annotated[Path, typer.Option("--dir", help="Where the links to the ports stand.")] = Path("rack"),
     latency_ms: LatencyMs = "realistic",
-    report_delay_ms: int = 3000,
-    ledger: Annotated[Path | None, typer.Option(help="A line of JSON for every accepted PDU.")] = None,
+    report_delay_ms: ReportDelayMs = 3000,
+    ledger: Ledger = None,
     seed: int = 1,
 ) -> None:
     """A rack of simulated TC35i modems on pseudo-terminals, for any program."""

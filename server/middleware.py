@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-TOKEN_NAME: Final = "token_name"  # noqa: S105  a request's key, not a secret
-
 
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,8 +65,11 @@ async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if scheme.lower() == "bearer" and token:
         with request.app[ENGINE].store.read() as txn:
             entry = tokens.find(txn, token.strip())
+        if entry is not None and request.method == "POST" and "Idempotency-Key" in request.headers:
+            # Refused rather than ignored: who sends one relies on a retry being the same call.
+            detail = "keys are not kept yet: a recipient's or message's client_ref tells a repeat"
+            return problems.response(400, "idempotency_key", detail, request.path)
         if entry is not None:
-            request[TOKEN_NAME] = entry.name
             return await handler(request)
         detail = "the bearer token is not known"
     else:

@@ -89,7 +89,7 @@ def of_decoding(error: msgspec.ValidationError | msgspec.DecodeError, instance: 
     if isinstance(error, msgspec.ValidationError):
         param = param_of(error)
         return response(422, "invalid", str(error), instance, (param,))
-    return response(400, "malformed", f"the body is not JSON: {error}", instance)
+    return response(400, "malformed", f"the body is empty or not JSON: {error}", instance)
 
 
 def param_of(error: msgspec.ValidationError, row: int = 0) -> InvalidParam:

@@ -167,7 +167,8 @@ class Csv:
 
     def _take_header(self, names: list[str]) -> None:
         if "to" not in names:
-            raise Invalid(InvalidParam("to", "is not a column of the header"))
+            found = ", ".join(repr(name[:40]) for name in names[:10])
+            raise Invalid(InvalidParam("to", f"is not a column of the header, which has {found}"))
         if len(set(names)) != len(names):
             raise Invalid(InvalidParam("body", "the header names a column twice"))
         self._header = names

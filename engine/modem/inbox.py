@@ -139,7 +139,7 @@ class Inbox:
                 await self._take_slot(dialogue, record.index)
 
     async def _take_slot(self, dialogue: Dialogue, index: int) -> None:
-        damaged: set[Record] = set()
+        damaged: dict[tuple[str, int], Record] = {}  # without the status, which the first reading changes
         for _ in range(READ_TRIES):
             try:
                 lines = await dialogue.ask_patiently(f"AT+CMGR={index}", READ_TIMEOUT_S)
@@ -155,11 +155,11 @@ class Inbox:
             if records[0].is_whole() or records[0].is_filler():
                 await self._take(dialogue, records[0])
                 return
-            damaged.add(records[0])
-        if len(damaged) == 1 and READ_TRIES > 1:
+            damaged[records[0].pdu, records[0].length] = records[0]
+        if len(damaged) == 1:
             # The same each time: not the line has lost octets but the record.  Whoever keeps it sees what there is.
             log.warning("slot %d holds a damaged record", index)
-            await self._take(dialogue, damaged.pop())
+            await self._take(dialogue, damaged.popitem()[1])
             return
         log.warning("slot %d cannot be read without losing octets: left where it is", index)
 

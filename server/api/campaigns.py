@@ -109,9 +109,6 @@ async def upload(request: web.Request) -> web.Response:
     if kind is None:
         detail = f"{request.content_type} is none of {', '.join(rows.READERS)}"
         return problems.response(415, "unsupported_media_type", detail, request.path)
-    if "Idempotency-Key" in request.headers:
-        detail = "uploads are idempotent by row: send no Idempotency-Key"
-        return problems.response(400, "idempotency_key", detail, request.path)
     begun = await engine.store.write(uploads.begin, identifier, engine.now_ms())
     try:
         taken = await _take(request, engine, begun, kind())
@@ -157,6 +154,8 @@ async def _take(request: web.Request, engine: Engine, upload: Upload, reader: ro
     for number, row in reader.end():
         take(number, row)
     await flush()
+    if not upload.rows:
+        raise Invalid(InvalidParam("body", "holds no rows: with curl, send a file with -T or --data-binary"))
     return upload
 
 

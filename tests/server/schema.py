@@ -33,7 +33,7 @@ def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, path: str = "$") -> list[str]:
     """What of `value` is not as `schema` says; nothing where it fits."""
     schema = resolve(document, schema)
-    unknown = schema.keys() - _KNOWN
+    unknown = schema.keys() - _KNOWN - {"discriminator"}  # which of several: every one is tried
     if unknown:
         return [f"{path}: this reader does not know {sorted(unknown)}"]
     if "enum" in schema and value not in schema["enum"]:

@@ -275,9 +275,12 @@ async def test_a_pdu_shorter_than_the_modem_says(listening: Place, caplog: pytes
     }
     for place, (what, (pdu, length)) in enumerate(cases.items(), 1):
         stored(listening, pdu, length)
-        await until(lambda place=place: f"slot {place} " in caplog.text)  # type: ignore[misc]
-        row(f"PDU from the modem: {what}", "left on the SIM", caplog.messages[-1])
-    assert listening.rack.modem("modem-00").storage.usage("MT")[0] == 3
+        await until(lambda place=place: listening.engine.rack()[0].received == place)  # type: ignore[misc]
+        events = (await listening.call("GET", "/v1/events?limit=1000")).body["items"]
+        news = [event["data"]["reason"] for event in events if event["type"] == "message.unreadable"]
+        row(f"PDU from the modem: {what}", "kept as unreadable", f"event message.unreadable: {news[-1]}")
+        assert len(news) == place
+    await until(lambda: listening.rack.modem("modem-00").storage.usage("MT")[0] == 0)
     assert "12345678" not in caplog.text
 
 

@@ -98,29 +98,22 @@ def process_of(made: Rig, name: str = "server") -> "subprocess.Popen[bytes]":
 # -- what is wrong is one line and an exit code
 
 
-CODE = pytest.mark.xfail(strict=True, reason="exit 1: the task group wraps ConfigError, and the wrapped are all 1")
-
-
-@CODE
 def test_the_demo_refuses_a_port_in_use(tmp_path: Path, taken_port: int) -> None:
     done = process(tmp_path, "demo", "--port", str(taken_port))
     refused(done, 2, f"carillon: http: cannot listen on 127.0.0.1:{taken_port}: Address already in use")
     one_line(done)
 
 
-@CODE
 def test_a_server_refuses_a_port_in_use(carillon: Carillon, taken_port: int) -> None:
     done = carillon("serve", "--data", "d/data", "--port", str(taken_port))
     refused(done, 2, f"cannot listen on 127.0.0.1:{taken_port}")
 
 
-@CODE
 def test_only_this_machine_is_served_without_a_token(carillon: Carillon) -> None:
     done = carillon("serve", "--data", "d/data", "--host", ANYWHERE, "--port", "0")
     refused(done, 2, "http.host", "carillon token NAME")
 
 
-@CODE
 def test_a_token_too_short_is_refused(carillon: Carillon) -> None:
     done = carillon("serve", "--data", "d/data", "--port", "0", CARILLON_TOKEN="short")
     refused(done, 2, "CARILLON_TOKEN")

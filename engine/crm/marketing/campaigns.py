@@ -118,6 +118,8 @@ def launch(txn: Txn, identifier: int, now_ms: int) -> Campaign:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be launched")
     if campaign.uploading:
         raise Conflict("an upload to this campaign is under way")
+    if not campaign.rows:
+        raise Conflict("the campaign has no recipients yet")
     expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
     if expires_ms <= now_ms:
         raise Conflict("the campaign's window has ended")

@@ -263,9 +263,6 @@ async def test_a_campaign_runs_to_its_end(house: Place) -> None:
     [
         "marketing",
         "survey",
-        pytest.param(
-            "transactional",
-        ),
     ],
 )
 async def test_a_campaign_with_a_consent_basis_is_sent(tmp_path: Path, purpose: str) -> None:
@@ -278,6 +275,34 @@ async def test_a_campaign_with_a_consent_basis_is_sent(tmp_path: Path, purpose: 
         async with asyncio.timeout(5):
             while counts != {"sent": 3}:
                 counts = (await place.call("GET", f"/v1/campaigns/{campaign}")).body["counts"]
+        assert place.differences() == []
+
+
+@pytest.mark.parametrize(
+    ("purpose", "counts"),
+    [
+        pytest.param("transactional", {"failed": 1, "sent": 1}, id="that may go"),
+        pytest.param(
+            "marketing", {"suppressed": 2}, id="that may not",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_row_whose_text_is_too_long_harms_no_other(
+    tmp_path: Path, purpose: str, counts: dict[str, int]
+) -> None:
+    async with place_in(tmp_path, 1) as place:
+        await place.ready()
+        campaign = await place.draft(purpose=purpose, text="{name}" * 50)
+        rows = [
+            {"to": "+8613900000011", "values": {"name": "汉" * 1000}},
+            {"to": "+8613900000012", "values": {"name": "x"}},
+        ]
+        await place.upload(campaign, as_ndjson(rows), "application/x-ndjson")
+        await place.call("POST", f"/v1/campaigns/{campaign}/launch")
+        found = None
+        async with asyncio.timeout(3):
+            while found != counts:
+                found = (await place.call("GET", f"/v1/campaigns/{campaign}")).body["counts"]
         assert place.differences() == []
 
 

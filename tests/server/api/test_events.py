@@ -25,7 +25,7 @@ async def stream(place: Place, query: str = "", **headers: str) -> AsyncIterator
 
 async def read(response: ClientResponse, count: int) -> list[dict[str, Any]]:
     """The next events, each checked against its own id and event lines."""
-    found = []
+    found: list[dict[str, Any]] = []
     async with asyncio.timeout(EVERYTHING):
         while len(found) < count:
             block = (await response.content.readuntil(b"\n\n")).decode()

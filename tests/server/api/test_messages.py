@@ -276,12 +276,11 @@ async def test_an_unknown_message_becomes_what_a_person_says(house: Place, word:
     assert house.differences() == []
 
 
-async def test_the_same_key_and_body_is_one_message(desk: Place) -> None:
-    first, second = [
-        await desk.call("POST", "/v1/messages", text(), headers={"Idempotency-Key": "k-1"}) for _ in range(2)
-    ]
-    assert first.body["id"] == second.body["id"]
-    assert second.headers["Idempotency-Replayed"] == "true"
+async def test_a_key_that_would_be_ignored_is_refused(desk: Place) -> None:
+    """Who sends one relies on a retry being the same text."""
+    answer = await desk.call("POST", "/v1/messages", text(), headers={"Idempotency-Key": "k-1"})
+    assert (answer.status, answer.body["type"]) == (400, "urn:carillon:problem:idempotency_key")
+    assert (await desk.call("GET", "/v1/messages")).body["items"] == []
 
 
 async def test_a_received_text_is_found_like_one_sent(house: Place) -> None:

@@ -163,7 +163,9 @@ def test_a_running_campaign_takes_more_rows(store: Store) -> None:
 
 
 def test_a_campaign_does_not_complete_under_an_upload(store: Store) -> None:
-    campaign = running(store, [])
+    store.write_now(suppressions.add, PEPPER, FIRST + 9, "stop_all", NOW_MS)
+    campaign = running(store, [row(FIRST + 9)])
+    feed(store)
     begun = store.write_now(uploads.begin, campaign, NOW_MS)
     feed(store)
     assert campaign_of(store, campaign).stage is Stage.RUNNING
