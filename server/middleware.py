@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import msgspec
 from aiohttp import web
