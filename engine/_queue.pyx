@@ -22,14 +22,15 @@ cdef enum:
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.freelist(256)
-cdef class Entry:
+cdef class _Entry:
     """A message in the line.  Removed ones stay where they are and are skipped: `gone`."""
 
     cdef uint64_t identifier
     cdef uint64_t group
     # Where it stands once it is ripe; before that its group may be forgotten and made anew.
-    cdef Group home
+    cdef _Group home
     cdef int lane
     cdef int parts
     cdef int weight
@@ -47,7 +48,8 @@ cdef inline bint earlier(const Waiting* one, const Waiting* other) noexcept nogi
 
 
 @cython.final
-cdef class Heap:
+@cython.auto_pickle(False)
+cdef class _Heap:
     """Entries by due time, those pushed first before others of the same; it owns a reference to each."""
 
     cdef Waiting* items
@@ -60,7 +62,7 @@ cdef class Heap:
             Py_DECREF(<object>self.items[place].entry)
         PyMem_Free(self.items)
 
-    cdef int push(self, int64_t due_ms, uint64_t serial, Entry entry) except -1:
+    cdef int push(self, int64_t due_ms, uint64_t serial, _Entry entry) except -1:
         cdef Py_ssize_t place = self.length
         cdef Py_ssize_t above
         cdef Waiting item
@@ -85,9 +87,9 @@ cdef class Heap:
         self.items[place] = item
         return 0
 
-    cdef Entry pop(self):
+    cdef _Entry pop(self):
         """The first entry; there must be one."""
-        cdef Entry first = <Entry>self.items[0].entry
+        cdef _Entry first = <_Entry>self.items[0].entry
         cdef Waiting item
         cdef Py_ssize_t place = 0
         cdef Py_ssize_t below
@@ -109,7 +111,8 @@ cdef class Heap:
 
 
 @cython.final
-cdef class Group:
+@cython.auto_pickle(False)
+cdef class _Group:
     """One group's messages in one lane: those that are due, in order, and what it may still send this round."""
 
     cdef uint64_t name
@@ -128,13 +131,14 @@ cdef class Group:
 
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class DueLine:
     """Messages that may go now or later; each id stands in it at most once."""
 
     cdef dict entries
     cdef list groups
     cdef list turns
-    cdef Heap waiting
+    cdef _Heap waiting
     cdef set parked
     cdef int64_t ripe_parts
     cdef uint64_t serial
@@ -144,7 +148,7 @@ cdef class DueLine:
         self.entries = {}
         self.groups = [{} for _ in range(LANES)]
         self.turns = [deque() for _ in range(LANES)]
-        self.waiting = Heap()
+        self.waiting = _Heap()
         self.parked = set()
 
     def __len__(self):
@@ -163,7 +167,7 @@ cdef class DueLine:
         if parts < 1 or weight < 1:
             raise ValueError(f"parts {parts} and weight {weight} must be 1 or more")
         self._forget(identifier)
-        cdef Entry entry = Entry.__new__(Entry)
+        cdef _Entry entry = _Entry.__new__(_Entry)
         entry.identifier = identifier
         entry.group = group
         entry.lane = lane
@@ -175,7 +179,7 @@ cdef class DueLine:
         self.waiting.push(due_ms, self.serial, entry)
 
     cdef bint _forget(self, uint64_t identifier) except -1:
-        cdef Entry entry = <Entry>self.entries.pop(identifier, None)
+        cdef _Entry entry = <_Entry>self.entries.pop(identifier, None)
         if entry is None:
             return False
         entry.gone = True
@@ -191,17 +195,17 @@ cdef class DueLine:
 
     cdef int _ripen(self, int64_t now_ms) except -1:
         """Move what has come due from the heap into its group."""
-        cdef Entry entry
-        cdef Group group
+        cdef _Entry entry
+        cdef _Group group
         cdef dict lanes
         while self.waiting.length and self.waiting.items[0].due_ms <= now_ms:
             entry = self.waiting.pop()
             if entry.gone:
                 continue
             lanes = <dict>self.groups[entry.lane]
-            group = <Group>lanes.get(entry.group)
+            group = <_Group>lanes.get(entry.group)
             if group is None:
-                group = Group(entry.group, entry.lane)
+                group = _Group(entry.group, entry.lane)
                 lanes[entry.group] = group
             entry.home = group
             self.ripe_parts += entry.parts
@@ -212,7 +216,7 @@ cdef class DueLine:
                 self._list(group)
         return 0
 
-    cdef int _list(self, Group group) except -1:
+    cdef int _list(self, _Group group) except -1:
         group.listed = True
         group.deficit = 0
         self.turns[group.lane].append(group)
@@ -220,13 +224,13 @@ cdef class DueLine:
 
     def ready_parts(self, int64_t now_ms):
         """Parts that could go now: those that are due and whose group is not parked."""
-        cdef Group group
+        cdef _Group group
         cdef int64_t ready
         self._ripen(now_ms)
         ready = self.ripe_parts
         for name in self.parked:
             for lanes in self.groups:
-                group = <Group>(<dict>lanes).get(name)
+                group = <_Group>(<dict>lanes).get(name)
                 if group is not None:
                     ready -= group.ripe_parts
         return ready
@@ -237,15 +241,15 @@ cdef class DueLine:
         `lowest_lane` asks no lanes below it: 0 for the `otp` lane alone.
         """
         cdef int lane
-        cdef Group group
-        cdef Entry entry
+        cdef _Group group
+        cdef _Entry entry
         self._ripen(now_ms)
         for lane in range(min(lowest_lane, LANES - 1) + 1):
             turns = self.turns[lane]
             while turns:
-                group = <Group>turns[0]
+                group = <_Group>turns[0]
                 # Entries that were removed or replaced since are skipped here.
-                while group.ready and (<Entry>group.ready[0]).gone:
+                while group.ready and (<_Entry>group.ready[0]).gone:
                     group.ready.popleft()
                 if not group.ready or group.name in self.parked:
                     turns.popleft()
@@ -253,7 +257,7 @@ cdef class DueLine:
                     if not group.ready:
                         del (<dict>self.groups[lane])[group.name]
                     continue
-                entry = <Entry>group.ready[0]
+                entry = <_Entry>group.ready[0]
                 if group.deficit < entry.parts:
                     # Its turn is over: the next round adds its share.
                     group.deficit += <int64_t>QUANTUM * group.weight
@@ -271,19 +275,19 @@ cdef class DueLine:
 
     def unpark(self, uint64_t group):
         """Let a parked group take its turns again."""
-        cdef Group home
+        cdef _Group home
         self.parked.discard(group)
         for lanes in self.groups:
-            home = <Group>(<dict>lanes).get(group)
+            home = <_Group>(<dict>lanes).get(group)
             if home is not None and home.ready and not home.listed:
                 self._list(home)
 
     def drop(self, uint64_t group):
         """Take all of a group's messages out of the line; their ids."""
-        cdef Entry entry
+        cdef _Entry entry
         gone = []
         for value in self.entries.values():
-            entry = <Entry>value
+            entry = <_Entry>value
             if entry.group == group:
                 gone.append(entry.identifier)
         for identifier in gone:
@@ -293,6 +297,6 @@ cdef class DueLine:
 
     def next_due_ms(self):
         """When the next waiting message comes due, or None; what is due already does not count."""
-        while self.waiting.length and (<Entry>self.waiting.items[0].entry).gone:
+        while self.waiting.length and (<_Entry>self.waiting.items[0].entry).gone:
             self.waiting.pop()
         return self.waiting.items[0].due_ms if self.waiting.length else None
