@@ -193,7 +193,7 @@ class Msgpack:
                 yield self._one(value)
         except (ValueError, msgpack.UnpackException) as error:
             raise Invalid(
-                InvalidParam("body", f"is not msgpack behind row {self._row}: {error or type(error).__name__}")
+                InvalidParam("body", f"is not msgpack behind row {self._row}: {str(error) or type(error).__name__}")
             ) from error
 
     def end(self) -> Iterator[Read]:

@@ -143,10 +143,7 @@ class Walk(RuleBasedStateMachine):
             if outcome == "refused for good":
                 self.next_reference(sim)  # a refused submission may take a reference too
             self.spent.discard(place)
-            with self.store.read() as txn:
-                lost = any(part.state is State.UNKNOWN for part in MESSAGES.get(txn, place[0]).parts)
-            # test_intents has what bugs/05 is about
-            again = outcome == "refused" or lost
+            again = outcome == "refused"
             decision = Again(200, other_sim=False) if again else GiveUp("refused_by_network", permanent=True)
             self.store.write_now(intents.mark_refused, *place, decision, 38, self.now_ms)
         else:
@@ -210,9 +207,6 @@ class Walk(RuleBasedStateMachine):
         identifier = self.known[which % len(self.known)]
         with self.store.read() as txn:
             message = MESSAGES.get(txn, identifier)
-        left = {part.state for part in message.parts} & {State.QUEUED, State.SENDING}
-        if resolution is Resolution.FAILED and left:
-            return  # test_intents has what bugs/05 is about
         try:
             self.store.write_now(intents.resolve, identifier, resolution, self.now_ms)
         except Conflict:
