@@ -128,9 +128,10 @@ class Engine:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
         with self.store.read() as txn:
             message = messages.MESSAGES.get(txn, message_id)
+            sending = messages.GROUPS.find(txn, message.group) if message.group else None
         ready = sum(view.state in ("ready", "sending") for view in self.rack())
         waiting = self.scheduler.waiting_parts
-        return explain(message, ready, waiting, self.scheduler.rate_per_s(), self.now_ms())
+        return explain(message, sending, ready, waiting, self.scheduler.rate_per_s(), self.now_ms())
 
     async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
         """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from engine.traffic.messages import Message, State
+from engine.traffic.messages import WAITING, Message, Sending, State
 
 _ENDED: Final = {
     State.SENT: "The network has taken every part.",
@@ -16,8 +16,15 @@ _ENDED: Final = {
 }
 
 
-def explain(message: Message, ready_modems: int, parts_before: int, rate_per_s: float, now_ms: int) -> str:
-    """One sentence about `message`; `parts_before` is an upper bound of what is in the line with it."""
+def explain(
+    message: Message, sending: str | None, ready_modems: int, parts_before: int, rate_per_s: float, now_ms: int
+) -> str:
+    """One sentence about `message`; `parts_before` is an upper bound of what is in the line with it.
+
+    `sending` is what GROUPS says of its campaign, if it has one.
+    """
+    if message.state in WAITING and sending == Sending.PAUSED:
+        return "Its campaign is paused: it goes when somebody resumes it."
     match message.state:
         case State.ACCEPTED | State.HELD if message.due_ms > now_ms:
             why = f" ({message.reason})" if message.reason else ""

@@ -30,6 +30,7 @@ from engine.store.table import Note, Txn
 from engine.traffic import intents, messages, receipts, retry
 from engine.traffic.intents import Claimed
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Message, Pick, Sending, State
+from engine.traffic.rests import Rests
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class Scheduler:
         self._pinned: dict[int, deque[int]] = {}
         # Messages of cancelled groups, in chunks: out of the line, and not yet cancelled in the store.
         self._cancelling: deque[list[int]] = deque()
+        self._rests = Rests()
         self._dry = False
         self._hungry = asyncio.Event()
         self._wake = asyncio.Event()
@@ -238,7 +240,11 @@ class Scheduler:
                     continue
                 finally:
                     self._turning = False
+            self._line.ready_parts(self._now_ms())  # what is due by now is no reason to wake up
             next_due = self._line.next_due_ms()
+            next_rested = self._rests.next_end_ms(self._now_ms())
+            if next_rested is not None and (next_due is None or next_rested < next_due):
+                next_due = next_rested
             # Without a free modem nothing goes, whatever comes due: one that becomes free wakes us.
             sleep_s = LONGEST_SLEEP_S if next_due is None or not self._free else (next_due - self._now_ms()) / 1000
             try:
@@ -254,7 +260,7 @@ class Scheduler:
         # A modem may say that it is free before the landing of its part has been told.
         aloft = {flight.sim for flight in self._flying.values()}
         for modem in [] if self._stopping else list(self._free.values()):
-            if int(modem.imsi) in aloft:
+            if int(modem.imsi) in aloft or self._rests.is_resting(int(modem.imsi), now_ms):
                 continue
             identifier = self._choose(int(modem.imsi), now_ms)
             if identifier is not None:
@@ -363,13 +369,22 @@ class Scheduler:
             failure = future.exception()
             if failure is None:
                 reference = future.result()
+                self._rests.accepted(flight.sim)
                 self._count_accepted()
             else:
                 error = failure if isinstance(failure, ModemError) else SubmitUnknown(type(failure).__name__)
+                self._let_rest(flight.sim, error)
         self._landed.append(Landed(flight, reference, error))
         if flight.more and (error is None or isinstance(error, SubmitUnknown)):
             self._pinned.setdefault(flight.sim, deque()).appendleft(flight.message)
         self._wake.set()
+
+    def _let_rest(self, sim: int, error: ModemError) -> None:
+        if isinstance(error, SubmitRefused) and retry.blame(error.cms, error.cme) is retry.Blame.SIM:
+            until_ms = self._rests.refused(sim, self._now_ms())
+            if until_ms:
+                rest_s = (until_ms - self._now_ms()) // 1000
+                log.warning("SIM ···%04d refuses one part after the other: it rests for %d s", sim % 10_000, rest_s)
 
     def _count_accepted(self) -> None:
         second = self._now_ms() // 1000
@@ -398,6 +413,9 @@ class Scheduler:
                     await asyncio.sleep(STORE_PAUSE_S)
                     self._dry = False
                     continue
+                except Exception:  # a campaign that cannot be fed must not stop what is in the line, nor the next start
+                    log.exception("rows could not be fed")
+                    break
                 if fed:
                     self._dry = False
             await self._expire_pinned()

@@ -69,12 +69,13 @@ WALL_CLOCKS = {
 }
 
 # Where everything is caught: a modem's task, a change in the writer, a text that somebody sent, a request.  The others
-# must go on, and a text that an application trips over must not stop the next start.
+# must go on, and a text that an application trips over, or a campaign that cannot be fed, must not stop the next start.
 CATCH_ALL = {
     "engine/modem/pool.py",
     "engine/modem/tc35i.py",
     "engine/store/environment.py",
     "engine/traffic/inbound.py",
+    "engine/traffic/scheduler.py",
     "server/middleware.py",
 }
 

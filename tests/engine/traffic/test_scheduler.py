@@ -25,7 +25,8 @@ from engine.store.table import Txn
 from engine.traffic import intents, messages
 from engine.traffic.inbound import Inbound
 from engine.traffic.inbox import Received, Routed
-from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution, State
+from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution, Sending, State
+from engine.traffic.rests import FIRST_MS, REFUSALS
 from engine.traffic.scheduler import Scheduler
 from engine.wiring import TABLES, Clock
 
@@ -352,6 +353,39 @@ async def test_a_number_that_does_not_exist_fails_with_its_code(tmp_path: Path) 
         await house.until(lambda: house.message(identifier).state is State.FAILED)
         assert house.message(identifier).error == 1
         assert house.message(identifier).reason == "refused_by_network"
+
+
+async def test_a_barred_sim_rests_and_its_messages_go_by_others(tmp_path: Path) -> None:
+    async with playing(tmp_path, modems=4) as house:
+        barred = house.rack.network.sims[1]
+        barred.allowance = 0
+        ids = [await house.put(4915_0000_0000 + number) for number in range(60)]
+        await house.until(lambda: house.tally(0).get(State.SENT, 0) == 60 - REFUSALS)
+        assert {view.imsi: view.refused for view in house.pool.views()}[barred.imsi] == REFUSALS
+        # Those that it refused wait for their next attempt.
+        house.clock.set(house.clock.now_ms() + FIRST_MS // 2)
+        house.scheduler.nudge()
+        await house.until(lambda: house.is_all(State.SENT, 60))
+        assert set(house.destinations().values()) == {1}
+        assert sum(house.message(i).parts[0].attempt for i in ids) == 60 + REFUSALS
+        # The bar is lifted, the rest is over: it takes its share again.
+        barred.allowance = None
+        house.clock.set(house.clock.now_ms() + FIRST_MS)
+        house.scheduler.nudge()
+        for number in range(60, 120):
+            await house.put(4915_0000_0000 + number)
+        await house.until(lambda: house.is_all(State.SENT, 120))
+        assert any(acceptance.sim is barred for acceptance in house.ledger())
+
+
+async def test_a_campaign_that_cannot_be_fed_stops_nothing_else(tmp_path: Path) -> None:
+    def stumble(_store: Store) -> None:
+        _store.write_now(messages.GROUPS.put, 12345, Sending.RUNNING.value)
+
+    async with playing(tmp_path, modems=1, before=stumble) as house:
+        await house.put(4915_0000_0000)
+        await house.until(lambda: house.is_all(State.SENT, 1))
+        await house.store.write(messages.GROUPS.remove, 12345)
 
 
 async def test_a_line_that_is_pulled_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Rests: SIMs that refuse one message after the other are left alone for a while.
+
+A barred SIM refuses at once, and so is free again at once: without a rest it would draw all traffic of the rack and
+burn the attempts of every message.  One message that every SIM refuses must not rest the rack, so it takes several
+refusals in a row, of the kind that is the SIM's own fault.  In memory only: after a start every SIM may try again.
+"""
+
+from typing import Final
+
+REFUSALS: Final = 3  # in a row, until the first rest
+FIRST_MS: Final = 60_000
+LONGEST_MS: Final = 900_000
+
+
+class Rests:
+    """Which SIMs rest, and until when; times are epoch milliseconds."""
+
+    def __init__(self) -> None:
+        self._refusals: dict[int, int] = {}
+        self._until_ms: dict[int, int] = {}
+
+    def refused(self, sim: int, now_ms: int) -> int:
+        """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
+        refusals = self._refusals.get(sim, 0) + 1
+        self._refusals[sim] = refusals
+        if refusals < REFUSALS:
+            return 0
+        # Behind a rest the first refusal is enough for the next, twice as long.
+        until_ms = now_ms + min(FIRST_MS << min(refusals - REFUSALS, 10), LONGEST_MS)
+        self._until_ms[sim] = until_ms
+        return until_ms
+
+    def accepted(self, sim: int) -> None:
+        """The network took a part from the SIM: whatever was, is over."""
+        self._refusals.pop(sim, None)
+        self._until_ms.pop(sim, None)
+
+    def is_resting(self, sim: int, now_ms: int) -> bool:
+        """Whether the SIM is to be left alone."""
+        return self._until_ms.get(sim, 0) > now_ms
+
+    def next_end_ms(self, now_ms: int) -> int | None:
+        """When the next SIM that rests may try again, or None."""
+        return min((until_ms for until_ms in self._until_ms.values() if until_ms > now_ms), default=None)
