@@ -159,21 +159,26 @@ async def _take(request: web.Request, engine: Engine, upload: Upload, reader: ro
     return upload
 
 
+def _rows_of(request: web.Request) -> tuple[int, int]:
+    """(last row read, limit) of a request for rows.  Raises Invalid."""
+    wire.known_query(request, "cursor", "limit")
+    after = request.query.get("cursor", "0")
+    if not (after.isascii() and after.isdigit() and len(after) <= 9):
+        raise Invalid(InvalidParam("cursor", "is not a row number"))
+    return int(after), wire.limit_of(request)
+
+
 def _next_row(items: Sequence[views.FaultView | views.ResultView], limit: int) -> str | None:
     return str(items[-1].row) if len(items) == limit else None
 
 
 async def list_faults(request: web.Request) -> web.Response:
     """Rows of an upload that will not be texted, in order; `cursor` is the last row read."""
-    wire.known_query(request, "cursor", "limit")
-    after = request.query.get("cursor", "0")
-    if not (after.isascii() and after.isdigit() and len(after) <= 9):
-        raise Invalid(InvalidParam("cursor", "is not a row number"))
-    limit = wire.limit_of(request)
+    after, limit = _rows_of(request)
     identifier = wire.id_of(request, "upl")
     with request.app[ENGINE].store.read() as txn:
         uploads.UPLOADS.get(txn, identifier)
-        items = [wire.fault(row, fault) for row, fault in uploads.faults(txn, identifier, int(after), limit)]
+        items = [wire.fault(row, fault) for row, fault in uploads.faults(txn, identifier, after, limit)]
     return wire.reply(views.FaultPage(items, _next_row(items, limit)))
 
 
@@ -182,15 +187,11 @@ async def list_faults(request: web.Request) -> web.Response:
 
 async def results(request: web.Request) -> web.Response:
     """What became of each row, in order; `cursor` is the last row read."""
-    wire.known_query(request, "cursor", "limit")
-    after = request.query.get("cursor", "0")
-    if not (after.isascii() and after.isdigit() and len(after) <= 9):
-        raise Invalid(InvalidParam("cursor", "is not a row number"))
-    limit = wire.limit_of(request)
+    after, limit = _rows_of(request)
     identifier = wire.id_of(request, "cmp")
     with request.app[ENGINE].store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
-        items = [wire.result(row) for row in campaigns.results(txn, campaign, int(after), limit)]
+        items = [wire.result(row) for row in campaigns.results(txn, campaign, after, limit)]
     return wire.reply(views.ResultPage(items, _next_row(items, limit)))
 
 
