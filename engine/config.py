@@ -20,7 +20,6 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: str = "en"  # of people whose own is unknown
     country: str = ""  # ISO 3166-1 alpha-2; empty: numbers must begin with +
     time_zone: str = "UTC"
-    telephone: str = ""  # shown in HELP
 
 
 class Modems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,7 +52,7 @@ REPLIES: Final = (
 
 def settings_in(folder: Path, host: str, port: int) -> Settings:
     """The demo's settings."""
-    house = House("Lotus Hotel", "荷花酒店", "zh", "CN", "Asia/Shanghai", "+861065550000")
+    house = House("Lotus Hotel", "荷花酒店", "zh", "CN", "Asia/Shanghai")
     return Settings(str(folder / "data"), house, Modems(), http=Http(host, port))
 
 

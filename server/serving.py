@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from engine.access import tokens
-from engine.config import Settings
+from engine.config import Http, Settings
 from engine.errors import ConfigError
 from engine.wiring import Clock, Engine, running
 from server import laboratory
@@ -58,10 +59,23 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop_once, stop, loop)
+    # Before the engine: who cannot listen must not have sent anything.
+    with _listen(settings.http) as listener:
+        await _serve_on(listener, settings, pepper, simulation, started, stop)
+
+
+async def _serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    pepper: bytes,
+    simulation: Simulation | None,
+    started: Callable[[Served], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
     clock = Clock()
     if simulation is None:
         async with running(settings, pepper, clock) as engine:
-            await _serve(engine, settings, None, started, stop)
+            await _serve(engine, listener, None, started, stop)
         return
     async with laboratory.rack_of(
         simulation.directory,
@@ -75,7 +89,7 @@ async def serve(
         modems = msgspec.structs.replace(settings.modems, ports=(str(simulation.directory / "modem-*"),))
         settings = msgspec.structs.replace(settings, modems=modems)
         async with running(settings, pepper, clock) as engine:
-            await _serve(engine, settings, laboratory.RackLaboratory(engine, rack), started, stop)
+            await _serve(engine, listener, laboratory.RackLaboratory(engine, rack), started, stop)
 
 
 def _stop_once(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
@@ -88,21 +102,16 @@ def _stop_once(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
 
 async def _serve(
     engine: Engine,
-    settings: Settings,
+    listener: socket.socket,
     lab: Laboratory | None,
     started: Callable[[Served], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
-    token = await _let_in(engine, settings)
+    token = await _let_in(engine)
     runner = web.AppRunner(build(engine, lab), access_log=None, handle_signals=False, shutdown_timeout=GOODBYE_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.http.host, settings.http.port)
-        try:
-            await site.start()
-        except OSError as error:
-            where = f"{settings.http.host}:{settings.http.port}"
-            raise ConfigError(f"http: cannot listen on {where}: {os.strerror(error.errno or 0)}") from error
+        await web.SockSite(runner, listener).start()
         host, port = runner.addresses[0][:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         beside = asyncio.ensure_future(started(Served(engine, url, token)))
@@ -116,7 +125,17 @@ async def _serve(
         await runner.cleanup()
 
 
-async def _let_in(engine: Engine, settings: Settings) -> str | None:
+def _listen(http: Http) -> socket.socket:
+    """The socket to serve on.  Raises ConfigError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    try:
+        return socket.create_server((http.host, http.port), family=family)
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while")[0]
+        raise ConfigError(f"http: cannot listen on {http.host}:{http.port}: {why}") from error
+
+
+async def _let_in(engine: Engine) -> str | None:
     """See that there is a token; the one that was made for want of any.  Raises ConfigError."""
     brought = os.environ.get("CARILLON_TOKEN")
     if brought:
@@ -126,9 +145,10 @@ async def _let_in(engine: Engine, settings: Settings) -> str | None:
         return None
     if engine.any_token():
         return None
-    if not _is_loopback(settings.http.host):
+    host = engine.settings.http.host
+    if not _is_loopback(host):
         raise ConfigError(
-            f"http.host: {settings.http.host} is not this machine alone, and there is no token yet: "
+            f"http.host: {host} is not this machine alone, and there is no token yet: "
             "make one with `carillon token NAME` first"
         )
     token = tokens.fresh()

@@ -115,11 +115,6 @@ class Modem:
         return self._phase is FREE
 
     @property
-    def is_in_service(self) -> bool:
-        """Whether a job given now will be written, at once or when what is being read or asked is done."""
-        return self._phase is not OUT
-
-    @property
     def has_sim(self) -> bool:
         """Whether the SIM `imsi` is here now, as far as anybody can tell."""
         return self._has_sim

@@ -1,4 +1,4 @@
-"""What to do after a refused part: again later, on another SIM, or give up.  Pure: no clock, no store.
+"""What to do after a refused part: again later, or give up, and whose fault it was.  Pure: no clock, no store.
 
 Classes follow the TC35i's +CMS ERROR numbers: RP causes 0-127 (3GPP TS 24.011 §8.2.5.4), TP-FCS 128-255
 (TS 23.040 §9.2.3.22), local 300-500 (TS 27.005 §3.2.5), Siemens 512 and up.
@@ -59,10 +59,9 @@ _BLAME: Final = {number: blame for blame, numbers in _NUMBERED.items() for numbe
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try the part again, not before `after_ms` from now; `other_sim` asks for another one."""
+    """Try the part again, not before `after_ms` from now."""
 
     after_ms: int
-    other_sim: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +91,4 @@ def decide(cms: int | None, cme: int | None, attempt: int, jitter: Random) -> Ag
     if attempt >= ATTEMPTS:
         return GiveUp("attempts_exhausted", permanent=False)
     wait_ms = min(FIRST_WAIT_MS << (attempt - 1), LONGEST_WAIT_MS)
-    return Again(int(wait_ms * jitter.uniform(0.75, 1.25)), other_sim=whose is Blame.SIM)
+    return Again(int(wait_ms * jitter.uniform(0.75, 1.25)))

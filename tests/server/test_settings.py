@@ -17,7 +17,6 @@ name_zh = "荷花"
 language = "zh"
 country = "CN"
 time_zone = "Asia/Shanghai"
-telephone = "+861065550000"
 [modems]
 ports = ["/dev/ttyUSB*", "/dev/ttyS0"]
 baud = 9600

@@ -215,7 +215,7 @@ def _feed_row(txn: Txn, campaign: Campaign, row: Recipient, house: House, pepper
         expires_ms=campaign.expires_ms, weight=campaign.weight,
     )  # fmt: skip
     values = {"name": customer.name, **row.values} if customer and customer.name else row.values
-    verdict = Verdict(State.SENDING)
+    verdict = messages.SEND
     try:
         message = msgspec.structs.replace(message, text=templates.render(text_in(campaign, language), values))
     except Invalid as error:

@@ -153,7 +153,7 @@ def test_parts_follow_on_the_sim_that_took_the_first(store: Store) -> None:
 def test_a_message_of_which_nothing_went_may_leave_by_another_sim(store: Store) -> None:
     identifier = put(store, parts=2)
     claim(store, identifier)
-    store.write_now(intents.mark_refused, identifier, 0, Again(0, other_sim=True), 28, NOW_MS)
+    store.write_now(intents.mark_refused, identifier, 0, Again(0), 28, NOW_MS)
     assert claim(store, identifier, OTHER_SIM).verdict.sends
     assert differences(store) == []
 
@@ -174,7 +174,7 @@ def test_put_back_waits_again_and_counts_no_attempt(store: Store) -> None:
 def test_a_passing_refusal_waits_and_counts(store: Store) -> None:
     identifier = put(store)
     claim(store, identifier)
-    store.write_now(intents.mark_refused, identifier, 0, Again(5000, other_sim=False), 38, NOW_MS)
+    store.write_now(intents.mark_refused, identifier, 0, Again(5000), 38, NOW_MS)
     waiting = message(store, identifier)
     assert (waiting.state, waiting.due_ms, waiting.parts[0].attempt) == (QUEUED, NOW_MS + 5000, 1)
     assert differences(store) == []

@@ -144,7 +144,7 @@ class Walk(RuleBasedStateMachine):
                 self.next_reference(sim)  # a refused submission may take a reference too
             self.spent.discard(place)
             again = outcome == "refused"
-            decision = Again(200, other_sim=False) if again else GiveUp("refused_by_network", permanent=True)
+            decision = Again(200) if again else GiveUp("refused_by_network", permanent=True)
             self.store.write_now(intents.mark_refused, *place, decision, 38, self.now_ms)
         else:
             self.become_unknown(place, sim, tried=outcome == "unknown, tried")

@@ -66,7 +66,7 @@ def test_what_is_wrong_with_our_request_is_final_and_told_apart(code: int) -> No
 def test_what_passes_is_tried_again_anywhere(code: int) -> None:
     decision = decide(code, None, 1, Random(1))
     assert isinstance(decision, Again)
-    assert not decision.other_sim
+    assert blame(code) is not Blame.SIM
 
 
 def test_a_busy_sim_is_asked_again() -> None:
@@ -77,7 +77,7 @@ def test_a_busy_sim_is_asked_again() -> None:
 def test_what_is_wrong_with_the_sim_is_tried_on_another(code: int) -> None:
     decision = decide(code, None, 1, Random(1))
     assert isinstance(decision, Again)
-    assert decision.other_sim
+    assert blame(code) is Blame.SIM
 
 
 @pytest.mark.parametrize("code", [2, 126, 200, 254, 399, 534, 9999])
