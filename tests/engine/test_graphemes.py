@@ -5,6 +5,7 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bench import baseline, corpus
 from engine._graphemes import UNICODE_VERSION, clusters, may_join
 from tools import graphemes
 
@@ -107,6 +108,37 @@ def test_every_character_stands_as_in_regex(between: str) -> None:
     for start in range(0, len(ALL), 0x1000):
         text = "".join(between.format(character) for character in ALL[start : start + 0x1000])
         assert clusters(text) == regex.findall(r"\X", text)
+
+
+@same_unicode
+def test_agrees_with_regex_on_what_people_send() -> None:
+    for text in corpus.texts():
+        assert clusters(text) == regex.findall(r"\X", text)
+
+
+def test_the_corpus_is_the_same_for_a_seed_and_goes_in_six_parts_at_most() -> None:
+    assert corpus.texts(50, seed=1) == corpus.texts(50, seed=1) != corpus.texts(50, seed=2)
+    assert {baseline.measure(text).parts for text in corpus.texts()} == {1, 2, 3, 4, 5, 6}
+
+
+def test_a_cut_at_67_units_halves_clusters_of_the_corpus() -> None:
+    """Or it would prove nothing of a finer cut."""
+    assert sum(map(halved, corpus.texts())) >= 50
+
+
+def halved(text: str) -> int:
+    """How many parts of 67 code units, as many pairs whole as fit, end inside a cluster."""
+    begins = {0}
+    for cluster in clusters(text):
+        begins.add(max(begins) + len(cluster))
+    room, count = 67, 0
+    for at, character in enumerate(text if corpus.units(text) > 70 else ""):
+        width = corpus.units(character)
+        if width > room:
+            room = 67
+            count += at not in begins
+        room -= width
+    return count
 
 
 @given(MIXED)
