@@ -174,80 +174,80 @@ LATIN = {
     0x15: "¡ _ # *",
     0x41: "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z",
 }
-# And what each has of its own: A.2.1 (Turkish) to A.2.13 (Urdu), by identifier.
+# Single shift tables, by identifier: what each has of its own.
 SINGLE = {
-    1: {
+    1: {  # A.2.1: Turkish
         0x47: "Ğ", 0x49: "İ", 0x53: "Ş", 0x63: "ç", 0x67: "ğ",
         0x69: "ı", 0x73: "ş",
     },
-    2: {
+    2: {  # A.2.2: Spanish
         0x09: "ç", 0x41: "Á", 0x49: "Í", 0x4F: "Ó", 0x55: "Ú",
         0x61: "á", 0x69: "í", 0x6F: "ó", 0x75: "ú",
     },
-    3: {
+    3: {  # A.2.3: Portuguese
         0x05: "ê", 0x09: "ç", 0x0B: "Ô ô", 0x0E: "Á á", 0x12: "Φ Γ",
         0x15: "Ω Π Ψ Σ Θ", 0x1F: "Ê", 0x41: "À", 0x49: "Í",
         0x4F: "Ó", 0x55: "Ú", 0x5B: "Ã Õ", 0x61: "Â", 0x69: "í",
         0x6F: "ó", 0x75: "ú", 0x7B: "ã õ", 0x7F: "â",
     },
-    4: {
+    4: {  # A.2.4: Bengali
         0x19: "09E6 09E7",
         0x1C: "09E8 09E9 09EA 09EB",
         0x20: "09EC 09ED 09EE 09EF 09DF 09E0 09E1 09E2",
         0x2A: "09E3 09F2 09F3 09F4 09F5",
         0x30: "09F6 09F7 09F8 09F9 09FA",
     },
-    5: {
+    5: {  # A.2.5: Gujarati
         0x19: "0964 0965",
         0x1C: "0AE6 0AE7 0AE8 0AE9",
         0x20: "0AEA 0AEB 0AEC 0AED 0AEE 0AEF",
     },
-    6: {
+    6: {  # A.2.6: Hindi
         0x19: "0964 0965",
         0x1C: "0966 0967 0968 0969",
         0x20: "096A 096B 096C 096D 096E 096F 0951 0952",
         0x2A: "0953 0954 0958 0959 095A",
         0x30: "095B 095C 095D 095E 095F 0960 0961 0962 0963 0970 0971",
     },
-    7: {
+    7: {  # A.2.7: Kannada
         0x19: "0964 0965",
         0x1C: "0CE6 0CE7 0CE8 0CE9",
         0x20: "0CEA 0CEB 0CEC 0CED 0CEE 0CEF 0CDE 0CF1",
         0x2A: "0CF2",
     },
-    8: {
+    8: {  # A.2.8: Malayalam
         0x19: "0964 0965",
         0x1C: "0D66 0D67 0D68 0D69",
         0x20: "0D6A 0D6B 0D6C 0D6D 0D6E 0D6F 0D70 0D71",
         0x2A: "0D72 0D73 0D74 0D75 0D7A",
         0x30: "0D7B 0D7C 0D7D 0D7E 0D7F",
     },
-    9: {
+    9: {  # A.2.9: Oriya
         0x19: "0964 0965",
         0x1C: "0B66 0B67 0B68 0B69",
         0x20: "0B6A 0B6B 0B6C 0B6D 0B6E 0B6F 0B5C 0B5D",
         0x2A: "0B5F 0B70 0B71",
     },
-    10: {
+    10: {  # A.2.10: Punjabi
         0x19: "0964 0965",
         0x1C: "0A66 0A67 0A68 0A69",
         0x20: "0A6A 0A6B 0A6C 0A6D 0A6E 0A6F 0A59 0A5A",
         0x2A: "0A5B 0A5C 0A5E 0A75",
     },
-    11: {
+    11: {  # A.2.11: Tamil
         0x19: "0964 0965",
         0x1C: "0BE6 0BE7 0BE8 0BE9",
         0x20: "0BEA 0BEB 0BEC 0BED 0BEE 0BEF 0BF3 0BF4",
         0x2A: "0BF5 0BF6 0BF7 0BF8 0BFA",
     },
-    12: {
-        0x65: "--",  # Telugu alone has no €
+    12: {  # A.2.12: Telugu
+        0x65: "--",  # alone of them it has no €
         0x1C: "0C66 0C67 0C68 0C69",
         0x20: "0C6A 0C6B 0C6C 0C6D 0C6E 0C6F 0C58 0C59",
         0x2A: "0C78 0C79 0C7A 0C7B 0C7C",
         0x30: "0C7D 0C7E 0C7F",
     },
-    13: {
+    13: {  # A.2.13: Urdu
         0x19: "0600 0601",
         0x1C: "06F0 06F1 06F2 06F3",
         0x20: "06F4 06F5 06F6 06F7 06F8 06F9 060C 060D",
