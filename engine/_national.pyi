@@ -3,6 +3,11 @@
 from typing import Final
 
 NAMES: Final[dict[int, str]]
+SIGNS: Final[dict[str, int]]
+LOCKING: Final[dict[int, str]]
+EXTENSION: Final[dict[int, str]]
+LATIN: Final[dict[int, str]]
+SINGLE: Final[dict[int, dict[int, str]]]
 
 def locking(language: int) -> str | None:
     """128 characters, with the escape at 0x1B and a null at an empty code; None where there is no such table."""
