@@ -1,21 +1,24 @@
 from libc.stdint cimport uint8_t
 
-from engine._octets cimport Writer
+
+cdef enum:
+    ESCAPE = 0x1B
+    LONGEST = 255  # septets in one user data field: TP-UDL is one octet
 
 
-cdef Py_ssize_t measure(
-    int kind, const void* characters, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t* septets
-) noexcept nogil
-cdef Py_ssize_t fit(
-    int kind, const void* characters, Py_ssize_t begin, Py_ssize_t end, int room, int* septets
-) noexcept nogil
-cdef void write(
+cdef Py_ssize_t spread(
     int kind,
     const void* characters,
-    Py_ssize_t begin,
-    Py_ssize_t end,
-    int septets,
-    int fill_bits,
-    Writer* out,
+    Py_ssize_t length,
+    int single,
+    int locking,
+    uint8_t* septets,
+    Py_ssize_t room,
+    Py_ssize_t* count,
 ) noexcept nogil
-cdef str read(const uint8_t* octets, int first_bit, int septets)
+cdef Py_UCS4 character(int septet, bint escaped, int single, int locking) noexcept nogil
+cdef void pack_septets(const uint8_t* septets, int count, int fill_bits, uint8_t* octets) noexcept nogil
+cdef void unpack_septets(const uint8_t* octets, int first_bit, int count, uint8_t* septets) noexcept nogil
+cdef str text_of(const uint8_t* septets, Py_ssize_t count, int single, int locking)
+cdef str read(const uint8_t* octets, int first_bit, int count)
+cdef int check_languages(int single, int locking) except -1

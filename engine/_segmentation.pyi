@@ -1,6 +1,12 @@
 """Stub of _segmentation.pyx, where the behaviour is documented."""
 
-from typing import final
+from typing import Final, final
+
+from typing_extensions import Unpack
+
+from engine._envelope import Envelope, Options
+
+LOOK_ALIKES: Final[dict[int, str]]
 
 @final
 class Measure:
@@ -8,10 +14,10 @@ class Measure:
 
     @property
     def alphabet(self) -> int:
-        """0 GSM 7-bit, 2 UCS2: `sms.Alphabet`."""
+        """0 GSM 7-bit, 1 octets, 2 UCS2: `sms.Alphabet`."""
     @property
     def units(self) -> int:
-        """Septets or 16-bit code units of the whole text, headers not counted."""
+        """Septets, 16-bit code units or octets of the whole text, headers not counted."""
     @property
     def parts(self) -> int:
         """1 to 255."""
@@ -19,11 +25,20 @@ class Measure:
     def room(self) -> int:
         """Units left in the last part."""
     @property
+    def single(self) -> int:
+        """National language identifier of the single shift table, 0 for none."""
+    @property
+    def locking(self) -> int:
+        """National language identifier of the locking shift table, 0 for none."""
+    @property
     def forced_by(self) -> str:
-        """The first character that forced UCS2, "" if none did."""
+        """The first character that forced more than the GSM 7-bit default alphabet, "" if none did."""
+    @property
+    def forced_at(self) -> int | None:
+        """Where it stands, in characters."""
 
-def measure(text: str, alphabet: str = "auto") -> Measure:
-    """How `text` would go.  `alphabet` is "auto", "gsm7" or "ucs2"."""
+def measure(text: str | bytes, envelope: Envelope | None = None, **options: Unpack[Options]) -> Measure:
+    """How `text` would go."""
 
-def cut(text: str, alphabet: str = "auto") -> list[str]:
+def cut(text: str, envelope: Envelope | None = None, **options: Unpack[Options]) -> list[str]:
     """The text of each part."""

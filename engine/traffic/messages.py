@@ -224,7 +224,7 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
     expires_ms = message.expires_ms or max(now_ms, message.not_before_ms) + DEADLINE_MS
     if expires_ms <= max(now_ms, message.not_before_ms):
         raise Invalid(InvalidParam("expires_at", "is not after the time the message may go"))
-    parts = sms.measure(message.text, message.alphabet).parts
+    parts = sms.measure(message.text, alphabet=message.alphabet).parts
     later = message.not_before_ms > now_ms
     message = msgspec.structs.replace(
         message,
@@ -247,7 +247,7 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
 def record_ended(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     """Store a message that ends before it could wait: a row that the gate turned away."""
     try:
-        parts = (Part(),) * sms.measure(message.text, message.alphabet).parts
+        parts = (Part(),) * sms.measure(message.text, alphabet=message.alphabet).parts
     except CodecError:
         # It goes nowhere: that it could not have gone either is nobody's concern.
         parts = (Part(),)

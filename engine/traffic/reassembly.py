@@ -6,10 +6,11 @@ read twice, not a person who repeats himself.
 """
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
+from engine import sms
 from engine.store.table import Index, Table, Txn
 from engine.traffic import inbox
 from engine.traffic.inbox import Received
@@ -18,28 +19,17 @@ PATIENCE_MS: Final = 600_000  # then a text is delivered with what there is of i
 MEMORY_MS: Final = 86_400_000  # how long a part is remembered for telling duplicates
 
 
-class Delivered(Protocol):
-    """A decoded SMS-DELIVER, as far as it matters here."""
-
-    @property
-    def originator(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def octets(self) -> bytes: ...
-    @property
-    def service_centre_time_ms(self) -> int | None: ...
-    @property
-    def concatenation(self) -> tuple[int, int, int] | None: ...
-
-
 class Pending(msgspec.Struct, frozen=True, array_like=True):
-    """The parts that have come, by sequence number from 1."""
+    """The parts that have come, by sequence number from 1: what each says alone, and its octets.
+
+    They are read together in the end, for the sender may have cut an emoji or an escape sequence in two.
+    """
 
     originator: str
     since_ms: int
     service_centre_time_ms: int
     texts: dict[int, str]
+    tpdus: dict[int, bytes] = {}
 
 
 PENDING: Final = Table("reassembly", Pending, "Q8sHB")  # sim, originator's digest, reference, total
@@ -49,7 +39,7 @@ SEEN_BY_TIME: Final = Index("reassembly_seen_by_time", "Q16s")
 TABLES: Final = (PENDING, SEEN, SEEN_BY_TIME)
 
 
-def take(txn: Txn, sim: int, deliver: Delivered, now_ms: int) -> Received | None:
+def take(txn: Txn, sim: int, deliver: sms.Deliver, now_ms: int) -> Received | None:
     """Store one part; the whole text once it is there, None while parts are missing or it was a duplicate."""
     if _is_duplicate(txn, sim, deliver, now_ms):
         return None
@@ -61,6 +51,7 @@ def take(txn: Txn, sim: int, deliver: Delivered, now_ms: int) -> Received | None
     key = (sim, _digest(deliver.originator.encode())[:8], reference, total)
     pending = PENDING.find(txn, key) or Pending(deliver.originator, now_ms, service_centre_time_ms, {})
     pending.texts.setdefault(sequence, deliver.text)
+    pending.tpdus.setdefault(sequence, deliver.encode())
     if len(pending.texts) < total:
         PENDING.put(txn, key, pending)
         return None
@@ -69,7 +60,10 @@ def take(txn: Txn, sim: int, deliver: Delivered, now_ms: int) -> Received | None
 
 
 def _whole(txn: Txn, sim: int, pending: Pending, total: int, now_ms: int) -> Received:
-    text = "".join(pending.texts[sequence] for sequence in sorted(pending.texts))
+    if pending.tpdus.keys() == pending.texts.keys():
+        text = sms.join(sms.decode(tpdu) for tpdu in pending.tpdus.values())
+    else:  # a store of before this was kept
+        text = "".join(pending.texts[sequence] for sequence in sorted(pending.texts))
     complete = len(pending.texts) == total
     received = Received(0, pending.originator, sim, text, now_ms, pending.service_centre_time_ms, total, complete)
     return inbox.add(txn, received, now_ms)
@@ -79,7 +73,7 @@ def _digest(octets: bytes) -> bytes:
     return hashlib.blake2b(octets, digest_size=16).digest()
 
 
-def _is_duplicate(txn: Txn, sim: int, deliver: Delivered, now_ms: int) -> bool:
+def _is_duplicate(txn: Txn, sim: int, deliver: sms.Deliver, now_ms: int) -> bool:
     said = repr((
         sim, deliver.originator, deliver.service_centre_time_ms, deliver.concatenation, deliver.text, deliver.octets,
     ))  # fmt: skip

@@ -21,7 +21,7 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
     """The record that a request asks for.  Raises Invalid and CodecError naming the field."""
     number = numbers.parse(body.to, engine.settings.house.country or None, f"{prefix}to")
     try:
-        sms.measure(body.text, body.alphabet)
+        sms.measure(body.text, alphabet=body.alphabet)
     except CodecError as error:
         raise Invalid(InvalidParam(f"{prefix}{error.field}", error.reason)) from error
     wants_report = body.delivery_report == "all"
@@ -114,7 +114,7 @@ async def explain(request: web.Request) -> web.Response:
 async def preview(request: web.Request) -> web.Response:
     """Alphabet, parts, room, the first character that forced UCS2, and how long the rack would take."""
     body = wire.decode(await request.read(), wire.Preview)
-    measure = sms.measure(body.text, body.alphabet)
+    measure = sms.measure(body.text, alphabet=body.alphabet)
     estimate_s = request.app[ENGINE].estimate_s(measure.parts)
     answer = views.PreviewView(
         alphabet=sms.Alphabet(measure.alphabet).name.lower(),
@@ -122,7 +122,7 @@ async def preview(request: web.Request) -> web.Response:
         parts=measure.parts,
         room=measure.room,
         forced_by=measure.forced_by or None,
-        texts=sms.cut(body.text, body.alphabet),
+        texts=sms.cut(body.text, alphabet=body.alphabet),
         estimate_s=None if estimate_s is None else round(estimate_s, 1),
     )
     return wire.reply(answer)

@@ -38,19 +38,19 @@ def test_measures(text: str, expected: tuple[int, int, int, int, str]) -> None:
 
 
 def test_ucs2_by_wish_is_forced_by_no_character() -> None:
-    found = measure("abc", "ucs2")
+    found = measure("abc", alphabet="ucs2")
     assert (found.alphabet, found.units, found.forced_by) == (2, 3, "")
 
 
 def test_gsm7_by_wish_refuses_what_it_lacks() -> None:
     with pytest.raises(CodecError) as refused:
-        measure("ab汉", "gsm7")
+        measure("ab汉", alphabet="gsm7")
     assert (refused.value.field, refused.value.offset) == ("text", 2)
 
 
 def test_an_unknown_alphabet_is_refused() -> None:
     with pytest.raises(CodecError) as refused:
-        cut("a", "latin1")
+        cut("a", alphabet="latin1")
     assert refused.value.field == "alphabet"
 
 
@@ -72,8 +72,8 @@ def test_255_parts_go_and_one_character_more_is_refused(text: str, parts: int) -
 
 @given(GSM7_TEXTS | ANY_TEXTS | RANDOM_TEXTS, st.sampled_from(["auto", "ucs2"]))
 def test_agrees_with_the_plain_python_codec(text: str, alphabet: str) -> None:
-    found, plain = measure(text, alphabet), baseline.measure(text, alphabet)
-    assert cut(text, alphabet) == baseline.cut(text, alphabet)
+    found, plain = measure(text, alphabet=alphabet), baseline.measure(text, alphabet)
+    assert cut(text, alphabet=alphabet) == baseline.cut(text, alphabet)
     assert (found.alphabet, found.units, found.parts) == (plain.alphabet, plain.units, plain.parts)
     assert (found.room, found.forced_by) == (plain.room, plain.forced_by)
 

@@ -181,7 +181,7 @@ def test_what_is_written_is_read_again_and_the_plain_python_codec_writes_the_sam
     assert tpdus == baseline.encode(destination, text, **asked)
     found = [sms.read(sms.line(tpdu), len(tpdu)) for tpdu in tpdus]
     assert "".join(part.text for part in found) == text
-    assert [part.text for part in found] == sms.cut(text, alphabet)
+    assert [part.text for part in found] == sms.cut(text, alphabet=alphabet)
     for sequence, part in enumerate(found, 1):
         assert isinstance(part, sms.Submit)
         assert (part.destination, part.wants_report, part.reference) == (destination, wants_report, 0)

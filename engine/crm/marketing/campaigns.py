@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine import numbers
+from engine import numbers, sms
 from engine.config import House
 from engine.crm.marketing import recipients, templates
 from engine.crm.marketing.recipients import Recipient
@@ -239,7 +239,7 @@ def _feed_row(txn: Txn, campaign: Campaign, row: Recipient, house: House, pepper
         return 1
 
 
-def text_in(campaign: Campaign, language: str) -> templates.Template:
+def text_in(campaign: Campaign, language: str) -> sms.Template:
     """The campaign's text in `language`, else in the nearest wider one, else its first."""
     while language:
         if language in campaign.texts:

@@ -1,13 +1,20 @@
 """engine/crm/marketing/templates.py: braces, fields and fallbacks."""
 
 import contextlib
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.crm.marketing.templates import Field, parse, render
+from engine.crm.marketing.templates import parse, render
 from engine.errors import Invalid
+
+
+class Field(NamedTuple):
+    name: str
+    fallback: None
+
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

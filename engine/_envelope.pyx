@@ -1,0 +1,175 @@
+"""The envelope of a message: all that is said about it but the text and whom it goes to.
+
+Owns the options of an SMS-SUBMIT, checked once and laid out as they are written, so that a campaign says them once.
+Knows neither texts nor parts.  3GPP TS 23.040 §9.2.2.2.
+"""
+
+cimport cython
+from libc.string cimport memcpy
+
+from engine._fields cimport (
+    GSM7,
+    OCTETS,
+    UCS2,
+    alphabet_of,
+    coding_of,
+    is_compressed,
+    relative_validity,
+    write_enhanced,
+    write_service_centre,
+    write_time,
+)
+from engine._header cimport write_elements
+from engine._octets cimport Writer, writer
+
+from engine.errors import CodecError
+
+cdef enum:
+    SUBMIT = 0x01  # TP-MTI, §9.2.3.1
+    REJECT_DUPLICATES = 0x04  # TP-RD
+    VALIDITY_ENHANCED = 0x08  # TP-VPF, §9.2.3.3
+    VALIDITY_RELATIVE = 0x10
+    VALIDITY_ABSOLUTE = 0x18
+    WANTS_REPORT = 0x20  # TP-SRR
+    REPLY_PATH = 0x80  # TP-RP
+
+    LONGEST_VALIDITY_S = 63 * 7 * 86400  # what the last value of a relative TP-VP says: §9.2.3.12.1
+
+cdef dict ALPHABETS = {"auto": AUTO, "gsm7": GSM7, "ucs2": UCS2}
+cdef dict NATIONAL = {"off": NATIONAL_OFF, "single": NATIONAL_SINGLE, "all": NATIONAL_ALL}
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Envelope:
+    """What goes with a text, whatever it is and whoever gets it.  Has nothing to read: it is given to `encode`.
+
+    `alphabet` is "auto", "gsm7" or "ucs2"; `national` says which national language tables may be used: "off",
+    "single" (shift tables) or "all" (locking ones too).  With `transliterate`, typographic quotes, dashes and
+    spaces become plain ones where that saves a part.  `reference_bits` is 8 or 16.
+
+    `validity_s` is rounded up to the next value TP-VP can say, at most 63 weeks; None leaves it to the network.
+    With `exact_validity` it is said to the second up to 99:59:59; `single_shot` has the network try once only;
+    `expires_ms` is a moment instead, in milliseconds since the epoch.  `coding` is a whole TP-DCS, message waiting
+    for example, and names the alphabet then.  `elements` are (identifier, octets) and stand in every part.
+    `service_centre` is asked instead of the one the SIM names.
+
+    Raises CodecError with the name of the option that is wrong.
+    """
+
+    def __cinit__(
+        self,
+        *,
+        str alphabet not None="auto",
+        str national not None="off",
+        bint transliterate=False,
+        int reference_bits=8,
+        object validity_s=None,
+        object expires_ms=None,
+        bint exact_validity=False,
+        bint single_shot=False,
+        bint wants_report=False,
+        bint reject_duplicates=False,
+        bint reply_path=False,
+        object protocol=0,
+        object message_class=None,
+        object coding=None,
+        object elements=(),
+        str service_centre not None="",
+    ):
+        cdef Writer out
+        if alphabet not in ALPHABETS:
+            raise CodecError("neither auto, gsm7 nor ucs2", "alphabet")
+        if national not in NATIONAL:
+            raise CodecError("neither off, single nor all", "national")
+        if reference_bits != 8 and reference_bits != 16:
+            raise CodecError("8 or 16 bits", "reference_bits")
+        if not 0 <= protocol <= 255:
+            raise CodecError("not 0 to 255", "protocol")
+        self.alphabet = ALPHABETS[alphabet]
+        self.national = NATIONAL[national]
+        self.transliterate = transliterate
+        self.reference_octets = reference_bits // 8
+        self.protocol = protocol
+        self.first = (
+            SUBMIT
+            | (WANTS_REPORT if wants_report else 0)
+            | (REJECT_DUPLICATES if reject_duplicates else 0)
+            | (REPLY_PATH if reply_path else 0)
+        )
+        self.say_coding(coding, message_class)
+        self.say_validity(validity_s, expires_ms, exact_validity, single_shot)
+        out = writer(self.elements, sizeof(self.elements))
+        write_elements(elements, False, &out)
+        self.elements_octets = <int>(out.at - self.elements)
+        out = writer(self.service_centre, sizeof(self.service_centre))
+        write_service_centre(service_centre, &out)
+        self.service_centre_octets = <int>(out.at - self.service_centre)
+
+    cdef int say_coding(self, object coding, object message_class) except -1:
+        cdef int named
+        self.coding = AUTO
+        self.class_bits = coding_of(GSM7, message_class)
+        if coding is None:
+            return 0
+        if not 0 <= coding <= 255:
+            raise CodecError("not 0 to 255", "coding")
+        if message_class is not None:
+            raise CodecError("the coding says the class", "message_class")
+        self.coding = coding
+        if is_compressed(self.coding):
+            raise CodecError("compressed texts are not made here", "coding")
+        named = alphabet_of(self.coding)
+        if self.alphabet != AUTO and self.alphabet != named:
+            raise CodecError("of another alphabet", "coding")
+        self.alphabet = named
+        return 0
+
+    cdef int say_validity(self, object validity_s, object expires_ms, bint exact, bint single_shot) except -1:
+        if validity_s is not None and validity_s < 0:
+            raise CodecError("already over", "validity")
+        if expires_ms is not None:
+            if validity_s is not None or exact or single_shot:
+                raise CodecError("a moment and a duration", "validity")
+            write_time(expires_ms + (-expires_ms % 1000), 0, "validity", self.validity)
+            self.first |= VALIDITY_ABSOLUTE
+            self.validity_octets = 7
+        elif exact or single_shot:
+            if exact and validity_s is None:
+                raise CodecError("exactly how long?", "validity")
+            write_enhanced(
+                -1 if validity_s is None else min(validity_s, LONGEST_VALIDITY_S), single_shot, self.validity
+            )
+            self.first |= VALIDITY_ENHANCED
+            self.validity_octets = 7
+        elif validity_s is not None:
+            self.validity[0] = relative_validity(min(validity_s, LONGEST_VALIDITY_S))
+            self.first |= VALIDITY_RELATIVE
+            self.validity_octets = 1
+        return 0
+
+
+PLAIN = Envelope()
+cdef Envelope LATEST = PLAIN  # what LATEST_OPTIONS made
+cdef dict LATEST_OPTIONS = {}
+
+
+cdef Envelope envelope_of(Envelope given, dict options):
+    """The envelope that was given, that the options describe, or the plain one.  Raises TypeError for two.
+
+    Callers say the same options again and again, and making an envelope takes twice as long as encoding a text: the
+    latest one is kept.  Elements may be an iterator, which says something only once.
+    """
+    global LATEST, LATEST_OPTIONS
+    cdef Envelope made
+    if not options:
+        return PLAIN if given is None else given
+    if given is not None:
+        raise TypeError("an envelope and its options were given")
+    if options == LATEST_OPTIONS:
+        return LATEST
+    made = Envelope(**options)
+    if "elements" not in options:
+        LATEST = made
+        LATEST_OPTIONS = options
+    return made

@@ -1,0 +1,579 @@
+"""The six TPDUs of 3GPP TS 23.040 §9.2.2: which fields each has, in which order, in and out.
+
+Each is read by `take`, written by `write`, and can be built from its fields.  Knows neither the hex that a modem
+prints nor messages of several parts.
+
+Reading trusts nothing, and what the standard says to ignore is ignored, since a message that cannot be read is a
+message lost.  What is wrong is raised, or kept in the list of faults where there is one.
+"""
+
+cimport cython
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+from engine._envelope cimport Envelope
+from engine._fields cimport (
+    OCTETS,
+    Reader,
+    enhanced_seconds,
+    octet,
+    read_address,
+    read_time,
+    relative_seconds,
+    span,
+    write_anyone,
+    write_time,
+)
+from engine._octets cimport Writer, claim, put
+from engine._user_data cimport HAS_HEADER, Tpdu
+
+from engine.errors import CodecError
+
+cdef enum:
+    # TP-MTI, §9.2.3.1; which of two it is depends on the direction.
+    DELIVER = 0
+    DELIVER_REPORT = 0
+    SUBMIT = 1
+    SUBMIT_REPORT = 1
+    STATUS_REPORT = 2
+    COMMAND = 2
+
+    # Bits of the first octet, §9.2.2: not all of them mean the same in each.
+    REJECT_DUPLICATES = 0x04  # TP-RD
+    NO_MORE_MESSAGES = 0x04  # TP-MMS
+    LOOP_PREVENTION = 0x08  # TP-LP
+    VALIDITY_FORMAT = 0x18  # TP-VPF
+    VALIDITY_ENHANCED = 0x08
+    VALIDITY_RELATIVE = 0x10
+    VALIDITY_ABSOLUTE = 0x18
+    REPORT = 0x20  # TP-SRI, TP-SRR, TP-SRQ
+    REPLY_PATH = 0x80  # TP-RP
+
+    SINGLE_SHOT = 0x40  # of an enhanced validity
+
+    HAS_PROTOCOL = 0x01  # TP-PI, §9.2.3.27
+    HAS_CODING = 0x02
+    HAS_USER_DATA = 0x04
+    MORE_PARAMETERS = 0x80
+
+    ALPHANUMERIC_TYPE = 5
+
+    # Octets of TP-UD, §9.2.2, and of TP-CD, §9.2.3.21.
+    MOST = 140
+    MOST_OF_STATUS_REPORT = 131
+    MOST_OF_SUBMIT_REPORT = 152
+    MOST_OF_DELIVER_REPORT = 159
+    MOST_OF_COMMAND = 156
+
+
+cdef int number_of(object value, str field) except -1:
+    """A field of one octet."""
+    if not 0 <= value <= 255:
+        raise CodecError("not 0 to 255", field)
+    return value
+
+
+cdef bint only_filler(Reader* source) noexcept nogil:
+    """Whether nothing is left, or nothing but the filler of a stored record."""
+    cdef const uint8_t* at = source.at
+    if at < source.end and not source.filled:
+        return False
+    while at < source.end:
+        if at[0] != 0xFF:
+            return False
+        at += 1
+    return True
+
+
+# Parameters that a report may bring: TP-PI says which of TP-PID, TP-DCS and TP-UD there are.
+
+
+cdef int take_present(Reader* source) except -1:
+    """TP-PI.  Its bit 7 announces another octet of it, which says nothing we know."""
+    cdef int present = octet(source, "parameters")
+    if present & MORE_PARAMETERS:
+        while octet(source, "parameters") & MORE_PARAMETERS:
+            pass
+    return present & ~MORE_PARAMETERS
+
+
+cdef int take_parameters(Reader* source, Tpdu out, int present, int most, list faults) except -1:
+    if present & HAS_PROTOCOL:
+        out.protocol = octet(source, "protocol")
+    if present & HAS_CODING:
+        out.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
+    if present & HAS_USER_DATA:
+        out.take_user_data(source, most, faults)
+    return 0
+
+
+cdef int write_parameters(int present, Tpdu self, Writer* out) except -1:
+    if present & HAS_PROTOCOL:
+        put(out, self.protocol)
+    if present & HAS_CODING:
+        put(out, self.coding)
+    if present & HAS_USER_DATA:
+        self.write_user_data(out)
+    return 0
+
+
+cdef int say_parameters(Tpdu self, object text, object protocol, object coding, tuple more, int most) except -1:
+    """Take over what a report is to bring; returns TP-PI."""
+    cdef int present = 0
+    if protocol is not None:
+        self.protocol = number_of(protocol, "protocol")
+        present |= HAS_PROTOCOL
+    if text is not None:
+        message_class, elements, single, locking = more
+        self.say(text, coding, message_class, elements, single, locking, most)
+        present |= HAS_USER_DATA
+        if self.coding:
+            present |= HAS_CODING
+    if coding is not None:
+        self.set_coding(number_of(coding, "coding"), None, -1)
+        present |= HAS_CODING
+    return present
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class Deliver(Tpdu):
+    """SMS-DELIVER: a message for us.  §9.2.2.1."""
+
+    def __init__(
+        self,
+        str originator not None,
+        object text not None="",
+        *,
+        object service_centre_time_ms=None,
+        int service_centre_zone=0,
+        object protocol=0,
+        object coding=None,
+        object message_class=None,
+        object elements=(),
+        int single=0,
+        int locking=0,
+        bint more_messages=False,
+        bint loop_prevention=False,
+        bint report_indication=False,
+        bint reply_path=False,
+    ):
+        self.first = (
+            DELIVER
+            | (0 if more_messages else NO_MORE_MESSAGES)
+            | (LOOP_PREVENTION if loop_prevention else 0)
+            | (REPORT if report_indication else 0)
+            | (REPLY_PATH if reply_path else 0)
+        )
+        self.originator = originator
+        self.protocol = number_of(protocol, "protocol")
+        self.service_centre_time_ms = service_centre_time_ms
+        self.service_centre_zone = service_centre_zone
+        self.say(text, coding, message_class, elements, single, locking, MOST)
+        self.kind_of_address = self.encode()[2]
+
+    cdef int write(self, Writer* out) except -1:
+        cdef uint8_t* at
+        put(out, self.first)
+        write_anyone(self.originator, self.kind_of_address, "originator", out)
+        put(out, self.protocol)
+        put(out, self.coding)
+        at = claim(out, 7)
+        if at != NULL:
+            write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
+        return self.write_user_data(out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        self.first = <uint8_t>octet(source, "message_type")
+        self.originator = ""
+        self.originator = read_address(source, "originator", &self.kind_of_address, faults)
+        self.protocol = octet(source, "protocol")
+        self.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
+        self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
+        return self.take_user_data(source, MOST, faults)
+
+    @property
+    def alphanumeric(self):
+        return (self.kind_of_address >> 4) & 7 == ALPHANUMERIC_TYPE
+
+    @property
+    def address_type(self):
+        return self.kind_of_address
+
+    @property
+    def more_messages(self):
+        return not self.first & NO_MORE_MESSAGES
+
+    @property
+    def loop_prevention(self):
+        return self.first & LOOP_PREVENTION != 0
+
+    @property
+    def report_indication(self):
+        return self.first & REPORT != 0
+
+    @property
+    def reply_path(self):
+        return self.first & REPLY_PATH != 0
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class StatusReport(Tpdu):
+    """SMS-STATUS-REPORT: what became of a part we sent.  §9.2.2.3."""
+
+    def __init__(
+        self,
+        str recipient not None,
+        object text=None,
+        *,
+        object reference=0,
+        object outcome=0,
+        object service_centre_time_ms=None,
+        int service_centre_zone=0,
+        object discharge_time_ms=None,
+        int discharge_zone=0,
+        object protocol=None,
+        object coding=None,
+        object message_class=None,
+        object elements=(),
+        int single=0,
+        int locking=0,
+        bint more_messages=False,
+        bint loop_prevention=False,
+        bint for_command=False,
+    ):
+        self.first = (
+            STATUS_REPORT
+            | (0 if more_messages else NO_MORE_MESSAGES)
+            | (LOOP_PREVENTION if loop_prevention else 0)
+            | (REPORT if for_command else 0)
+        )
+        self.recipient = recipient
+        self.reference = number_of(reference, "reference")
+        self.outcome = number_of(outcome, "outcome")
+        self.service_centre_time_ms = service_centre_time_ms
+        self.service_centre_zone = service_centre_zone
+        self.discharge_time_ms = discharge_time_ms
+        self.discharge_zone = discharge_zone
+        self.parameters = say_parameters(
+            self, text, protocol, coding, (message_class, elements, single, locking), MOST_OF_STATUS_REPORT
+        )
+        self.kind_of_address = self.encode()[3]
+
+    cdef int write(self, Writer* out) except -1:
+        cdef uint8_t* at
+        put(out, self.first)
+        put(out, self.reference)
+        write_anyone(self.recipient, self.kind_of_address, "recipient", out)
+        at = claim(out, 14)
+        if at != NULL:
+            write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
+            write_time(self.discharge_time_ms, self.discharge_zone, "discharge_time", at + 7)
+        put(out, self.outcome)
+        if self.parameters:
+            put(out, self.parameters)
+        return write_parameters(self.parameters, self, out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        self.first = <uint8_t>octet(source, "message_type")
+        self.reference = octet(source, "reference")
+        self.recipient = ""
+        self.recipient = read_address(source, "recipient", &self.kind_of_address, faults)
+        self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
+        self.discharge_time_ms = read_time(span(source, 7, "discharge_time"), &self.discharge_zone)
+        self.outcome = octet(source, "outcome")
+        if not only_filler(source):
+            self.parameters = take_present(source)
+            take_parameters(source, self, self.parameters, MOST_OF_STATUS_REPORT, faults)
+        return 0
+
+    @property
+    def alphanumeric(self):
+        return (self.kind_of_address >> 4) & 7 == ALPHANUMERIC_TYPE
+
+    @property
+    def address_type(self):
+        return self.kind_of_address
+
+    @property
+    def more_messages(self):
+        return not self.first & NO_MORE_MESSAGES
+
+    @property
+    def loop_prevention(self):
+        return self.first & LOOP_PREVENTION != 0
+
+    @property
+    def for_command(self):
+        return self.first & REPORT != 0
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class Submit(Tpdu):
+    """SMS-SUBMIT: a part of ours, as given to a modem or stored in it.  §9.2.2.2."""
+
+    def __init__(
+        self,
+        str destination not None,
+        object text not None="",
+        *,
+        object reference=0,
+        object coding=None,
+        object message_class=None,
+        object elements=(),
+        int single=0,
+        int locking=0,
+        **options,
+    ):
+        cdef Envelope envelope = Envelope(**options)
+        self.first = <uint8_t>envelope.first
+        self.destination = destination
+        self.reference = number_of(reference, "reference")
+        self.protocol = envelope.protocol
+        memcpy(self.validity, envelope.validity, sizeof(self.validity))
+        self.say(text, coding, message_class, elements, single, locking, MOST)
+        self.kind_of_address = self.encode()[3]
+
+    cdef int write(self, Writer* out) except -1:
+        cdef uint8_t* at
+        cdef int octets = self.validity_octets()
+        put(out, self.first)
+        put(out, self.reference)
+        write_anyone(self.destination, self.kind_of_address, "destination", out)
+        put(out, self.protocol)
+        put(out, self.coding)
+        at = claim(out, octets)
+        if at != NULL:
+            memcpy(at, self.validity, octets)
+        return self.write_user_data(out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        cdef int octets
+        self.first = <uint8_t>octet(source, "message_type")
+        self.reference = octet(source, "reference")
+        self.destination = ""
+        self.destination = read_address(source, "destination", &self.kind_of_address, faults)
+        self.protocol = octet(source, "protocol")
+        self.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
+        octets = self.validity_octets()
+        if octets:
+            memcpy(self.validity, span(source, octets, "validity"), octets)
+        return self.take_user_data(source, MOST, faults)
+
+    cdef int validity_octets(self) noexcept:
+        cdef int form = self.first & VALIDITY_FORMAT
+        return 0 if form == 0 else (1 if form == VALIDITY_RELATIVE else 7)
+
+    @property
+    def address_type(self):
+        return self.kind_of_address
+
+    @property
+    def validity_format(self):
+        return (self.first & VALIDITY_FORMAT) >> 3
+
+    @property
+    def validity_s(self):
+        cdef int form = self.first & VALIDITY_FORMAT
+        if form == VALIDITY_RELATIVE:
+            return relative_seconds(self.validity[0])
+        if form == VALIDITY_ENHANCED:
+            return enhanced_seconds(self.validity)
+        return None
+
+    @property
+    def expires_ms(self):
+        cdef int zone
+        return read_time(self.validity, &zone) if self.first & VALIDITY_FORMAT == VALIDITY_ABSOLUTE else None
+
+    @property
+    def single_shot(self):
+        return self.first & VALIDITY_FORMAT == VALIDITY_ENHANCED and self.validity[0] & SINGLE_SHOT != 0
+
+    @property
+    def wants_report(self):
+        return self.first & REPORT != 0
+
+    @property
+    def reject_duplicates(self):
+        return self.first & REJECT_DUPLICATES != 0
+
+    @property
+    def reply_path(self):
+        return self.first & REPLY_PATH != 0
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class Command(Tpdu):
+    """SMS-COMMAND: what the service centre is to do with a part that was submitted before.  §9.2.2.4."""
+
+    def __init__(
+        self,
+        str destination not None,
+        *,
+        object command,
+        object number=0,
+        object reference=0,
+        object protocol=0,
+        bytes data not None=b"",
+        bint wants_report=False,
+        bint has_header=False,
+    ):
+        self.first = COMMAND | (REPORT if wants_report else 0) | (HAS_HEADER if has_header else 0)
+        self.destination = destination
+        self.command = number_of(command, "command")
+        self.number = number_of(number, "number")
+        self.reference = number_of(reference, "reference")
+        self.protocol = number_of(protocol, "protocol")
+        self.alphabet = OCTETS
+        if len(data) > MOST_OF_COMMAND:
+            raise CodecError(f"more than {MOST_OF_COMMAND} octets", "data")
+        memcpy(self.raw, <const uint8_t*>data, len(data))
+        self.raw_octets = <int>len(data)
+        self.length = self.raw_octets
+        self.interpret(None, -1)
+        self.kind_of_address = self.encode()[6]
+
+    cdef int write(self, Writer* out) except -1:
+        put(out, self.first)
+        put(out, self.reference)
+        put(out, self.protocol)
+        put(out, self.command)
+        put(out, self.number)
+        write_anyone(self.destination, self.kind_of_address, "destination", out)
+        return self.write_user_data(out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        self.first = <uint8_t>octet(source, "message_type")
+        self.reference = octet(source, "reference")
+        self.protocol = octet(source, "protocol")
+        self.command = octet(source, "command")
+        self.number = octet(source, "number")
+        self.destination = ""
+        self.destination = read_address(source, "destination", &self.kind_of_address, faults)
+        self.alphabet = OCTETS
+        return self.take_user_data(source, MOST_OF_COMMAND, faults)
+
+    @property
+    def address_type(self):
+        return self.kind_of_address
+
+    @property
+    def data(self):
+        return self.user_data
+
+    @property
+    def wants_report(self):
+        return self.first & REPORT != 0
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class SubmitReport(Tpdu):
+    """SMS-SUBMIT-REPORT: what the service centre says to a part, in an RP-ACK or an RP-ERROR.  §9.2.2.2a."""
+
+    def __init__(
+        self,
+        *,
+        object failure=None,
+        object service_centre_time_ms=None,
+        int service_centre_zone=0,
+        object text=None,
+        object protocol=None,
+        object coding=None,
+        object message_class=None,
+        object elements=(),
+        int single=0,
+        int locking=0,
+    ):
+        self.first = SUBMIT_REPORT
+        self.failure = None if failure is None else number_of(failure, "failure")
+        self.service_centre_time_ms = service_centre_time_ms
+        self.service_centre_zone = service_centre_zone
+        self.parameters = say_parameters(
+            self,
+            text,
+            protocol,
+            coding,
+            (message_class, elements, single, locking),
+            MOST_OF_SUBMIT_REPORT - (self.failure is not None),
+        )
+        self.encode()
+
+    cdef int write(self, Writer* out) except -1:
+        cdef uint8_t* at
+        put(out, self.first)
+        if self.failure is not None:
+            put(out, self.failure)
+        put(out, self.parameters)
+        at = claim(out, 7)
+        if at != NULL:
+            write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
+        return write_parameters(self.parameters, self, out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        """Whether the octets have a failure cause is not said by them: `failure` is None, or any number, before."""
+        self.first = <uint8_t>octet(source, "message_type")
+        if self.failure is not None:
+            self.failure = octet(source, "failure")
+        self.parameters = take_present(source)
+        self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
+        return take_parameters(
+            source, self, self.parameters, MOST_OF_SUBMIT_REPORT - (self.failure is not None), faults
+        )
+
+
+@cython.final
+@cython.no_gc
+@cython.auto_pickle(False)
+cdef class DeliverReport(Tpdu):
+    """SMS-DELIVER-REPORT: what a mobile says to a part, in an RP-ACK or an RP-ERROR.  §9.2.2.1a."""
+
+    def __init__(
+        self,
+        *,
+        object failure=None,
+        object text=None,
+        object protocol=None,
+        object coding=None,
+        object message_class=None,
+        object elements=(),
+        int single=0,
+        int locking=0,
+    ):
+        self.first = DELIVER_REPORT
+        self.failure = None if failure is None else number_of(failure, "failure")
+        self.parameters = say_parameters(
+            self,
+            text,
+            protocol,
+            coding,
+            (message_class, elements, single, locking),
+            MOST_OF_DELIVER_REPORT - (self.failure is not None),
+        )
+        self.encode()
+
+    cdef int write(self, Writer* out) except -1:
+        put(out, self.first)
+        if self.failure is not None:
+            put(out, self.failure)
+        put(out, self.parameters)
+        return write_parameters(self.parameters, self, out)
+
+    cdef int take(self, Reader* source, list faults) except -1:
+        """As that of a SubmitReport."""
+        self.first = <uint8_t>octet(source, "message_type")
+        if self.failure is not None:
+            self.failure = octet(source, "failure")
+        self.parameters = take_present(source)
+        return take_parameters(
+            source, self, self.parameters, MOST_OF_DELIVER_REPORT - (self.failure is not None), faults
+        )
