@@ -46,12 +46,13 @@ def escaped_table(single: int = 0) -> dict[int, str]:
 
 @cache
 def codes(single: int = 0, locking: int = 0) -> dict[str, tuple[int, ...]]:
-    """The septets of each character: a plain one rather than an escaped one, the lower code rather than the higher."""
+    """The septets of each character: a plain one rather than an escaped one, the higher code rather than the lower.
+
+    Some tables of the annex have a character twice, and only of the higher code all transcriptions agree.
+    """
     found: dict[str, tuple[int, ...]] = {}
-    for code, character in sorted(main_table(locking).items()):
-        found.setdefault(character, (code,))
-    for code, character in sorted(escaped_table(single).items()):
-        found.setdefault(character, (ESCAPE, code))
+    found |= {character: (ESCAPE, code) for code, character in sorted(escaped_table(single).items())}
+    found |= {character: (code,) for code, character in sorted(main_table(locking).items())}
     return found
 
 

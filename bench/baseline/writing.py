@@ -86,14 +86,14 @@ def batch(
     concatenation: int | Sequence[int] = 0,
     **options: object,
 ) -> list[list[bytes]]:
-    """The lines of each recipient, who has a row of `values` where the text has fields."""
+    """The lines of each recipient, who has a row of `values` where the text has fields.  Rows count from 1."""
     asked = envelope_of(envelope, options)
     found = []
     for row, destination in enumerate(destinations):
         reference = concatenation if isinstance(concatenation, int) else concatenation[row]
-        if isinstance(text, Template):
-            filled: str | bytes = text.render(values[row] if values is not None else ())
-        else:
-            filled = text
-        found.append(lines(destination, filled, asked, concatenation=reference))
+        try:
+            filled = text.render(values[row] if values is not None else ()) if isinstance(text, Template) else text
+            found.append(lines(destination, filled, asked, concatenation=reference))
+        except CodecError as refused:
+            raise CodecError(refused.reason, f"row {row + 1}: {refused.field}", refused.offset) from None
     return found
