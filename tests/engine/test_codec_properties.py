@@ -110,7 +110,7 @@ def test_measures_are_the_same(text: str | bytes, options: some.Options) -> None
 
 
 @examples(120)
-@given(some.CLUSTER_TEXTS | some.EDGE_TEXTS | some.TEXTS, some.options())
+@given(some.DENSE_TEXTS | some.TEXTS, some.options())
 def test_cuts_are_the_same_and_clusters_never_cost_a_part(text: str, options: some.Options) -> None:
     parts = result(native.cut, text, **options)
     assert parts == result(plain.cut, text, **options)
