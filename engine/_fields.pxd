@@ -13,6 +13,7 @@ cdef struct Reader:
     const uint8_t* start  # of what the caller gave: offsets in errors count from here
     const uint8_t* at
     const uint8_t* end
+    bint ended  # a fault says so already
     bint filled  # FF behind the TPDU is the filler of a stored record
 
 

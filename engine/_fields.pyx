@@ -225,6 +225,7 @@ cdef str read_any(Reader* source, int address_type, int semi_octets, str field, 
     cdef const uint8_t* octets
     if source.end - source.at < count:
         fault(faults, "ends too early", field, source.end - source.start)
+        source.ended = True
         count = source.end - source.at
         semi_octets = <int>(2 * count)
     octets = source.at
@@ -338,14 +339,15 @@ cdef int write_time(object time_ms, int zone, str field, uint8_t* stamp) except 
     if seconds < 0 or not 0 <= days < 36525:
         raise CodecError("not between 2000 and 2099", field)
     of_day = <int>(seconds % DAY_S)
-    # Every fourth year is a leap year here; years are taken to begin in March, with that of 1999 the first.
-    era_day = <int>days + 306
+    # Every fourth year is a leap year here.  Years are taken to begin in March, with that of 1996 the first, so that
+    # the fourth of each four is the long one.
+    era_day = <int>days + 1401
     year = (4 * era_day + 3) // 1461
     era_day -= 1461 * year // 4
     month = (5 * era_day + 2) // 153
     stamp[2] = swap(era_day - (153 * month + 2) // 5 + 1)
     stamp[1] = swap(month + 3 if month < 10 else month - 9)
-    stamp[0] = swap(year - 1 + (0 if month < 10 else 1))
+    stamp[0] = swap(year - 4 + (0 if month < 10 else 1))
     stamp[3] = swap(of_day // HOUR_S)
     stamp[4] = swap(of_day % HOUR_S // MINUTE_S)
     stamp[5] = swap(of_day % MINUTE_S)

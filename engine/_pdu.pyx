@@ -143,7 +143,7 @@ def batch(
     for row in range(count):
         Py_INCREF(None)
         PyList_SET_ITEM(found, row, None)
-    if template is None:
+    if template is None and count > 0:
         if type(text) is bytes:
             plan_octets(text, envelope, &planned)
         else:

@@ -75,7 +75,8 @@ cdef Tpdu take_what_there_is(Reader* source, int direction, bint failed, list fa
         out.take(source, faults)
         check_end(source, faults)
     except CodecError as error:
-        faults.append(error)
+        if not source.ended:  # what lacks behind a field that was cut short is the same fault
+            faults.append(error)
     out.faults = tuple(faults)
     return out
 
@@ -94,6 +95,7 @@ def decode(bytes tpdu not None, str direction not None="sc2ms", *, str rp not No
     source.start = <const uint8_t*>PyBytes_AS_STRING(tpdu)
     source.at = source.start
     source.end = source.start + len(tpdu)
+    source.ended = False
     source.filled = False
     if direction == "sc2ms":
         way = TO_MOBILE
@@ -143,6 +145,7 @@ def read(object pdu_hex not None, object length=None, *, bint strict=True):
     source.start = record
     source.at = record
     source.end = record + (count >> 1)
+    source.ended = False
     source.filled = True
     service_centre = read_service_centre(&source, faults)
     if length is not None:

@@ -60,7 +60,7 @@ class StatusReport(Tpdu):
     def __init__(
         self,
         recipient: str,
-        text: str | bytes | None = None,
+        text: str | bytes = "",
         *,
         reference: int = 0,
         outcome: int = 0,
@@ -68,7 +68,7 @@ class StatusReport(Tpdu):
         service_centre_zone: int = 0,
         discharge_time_ms: int | None = None,
         discharge_zone: int = 0,
-        protocol: int | None = None,
+        protocol: int = 0,
         coding: int | None = None,
         message_class: int | None = None,
         elements: Iterable[tuple[int, bytes]] = (),
@@ -196,6 +196,9 @@ class Command(Tpdu):
     def data(self) -> bytes:
         """TP-CD, at most 156 octets."""
     @property
+    def has_header(self) -> bool:
+        """Whether the data begin with a header, which is not read here."""
+    @property
     def wants_report(self) -> bool: ...
 
 @final
@@ -208,8 +211,8 @@ class SubmitReport(Tpdu):
         failure: int | None = None,
         service_centre_time_ms: int | None = None,
         service_centre_zone: int = 0,
-        text: str | bytes | None = None,
-        protocol: int | None = None,
+        text: str | bytes = "",
+        protocol: int = 0,
         coding: int | None = None,
         message_class: int | None = None,
         elements: Iterable[tuple[int, bytes]] = (),
@@ -235,8 +238,8 @@ class DeliverReport(Tpdu):
         self,
         *,
         failure: int | None = None,
-        text: str | bytes | None = None,
-        protocol: int | None = None,
+        text: str | bytes = "",
+        protocol: int = 0,
         coding: int | None = None,
         message_class: int | None = None,
         elements: Iterable[tuple[int, bytes]] = (),

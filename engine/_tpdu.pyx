@@ -60,7 +60,7 @@ cdef enum:
 
     # Octets of TP-UD, §9.2.2, and of TP-CD, §9.2.3.21.
     MOST = 140
-    MOST_OF_STATUS_REPORT = 131
+    MOST_OF_STATUS_REPORT = 143  # 131 are what is sure: a short recipient leaves more
     MOST_OF_SUBMIT_REPORT = 152
     MOST_OF_DELIVER_REPORT = 159
     MOST_OF_COMMAND = 156
@@ -88,13 +88,11 @@ cdef bint only_filler(Reader* source) noexcept nogil:
 # Parameters that a report may bring: TP-PI says which of TP-PID, TP-DCS and TP-UD there are.
 
 
-cdef int take_present(Reader* source) except -1:
-    """TP-PI.  Its bit 7 announces another octet of it, which says nothing we know."""
-    cdef int present = octet(source, "parameters")
-    if present & MORE_PARAMETERS:
-        while octet(source, "parameters") & MORE_PARAMETERS:
-            pass
-    return present & ~MORE_PARAMETERS
+cdef int skip_more(Reader* source, int present) except -1:
+    """Bit 7 of TP-PI announces another octet of it, which says nothing we know, and is not written again."""
+    while present & MORE_PARAMETERS:
+        present = octet(source, "parameters")
+    return 0
 
 
 cdef int take_parameters(Reader* source, Tpdu out, int present, int most, list faults) except -1:
@@ -118,21 +116,15 @@ cdef int write_parameters(int present, Tpdu self, Writer* out) except -1:
 
 
 cdef int say_parameters(Tpdu self, object text, object protocol, object coding, tuple more, int most) except -1:
-    """Take over what a report is to bring; returns TP-PI."""
-    cdef int present = 0
-    if protocol is not None:
-        self.protocol = number_of(protocol, "protocol")
-        present |= HAS_PROTOCOL
-    if text is not None:
-        message_class, elements, single, locking = more
-        self.say(text, coding, message_class, elements, single, locking, most)
-        present |= HAS_USER_DATA
-        if self.coding:
-            present |= HAS_CODING
-    if coding is not None:
-        self.set_coding(number_of(coding, "coding"), None, -1)
-        present |= HAS_CODING
-    return present
+    """Take over what a report is to bring, which is what is not empty; returns TP-PI."""
+    message_class, elements, single, locking = more
+    self.protocol = number_of(protocol, "protocol")
+    self.say(text, coding, message_class, elements, single, locking, most)
+    return (
+        (HAS_PROTOCOL if self.protocol else 0)
+        | (HAS_CODING if self.coding or coding is not None else 0)
+        | (HAS_USER_DATA if self.length else 0)
+    )
 
 
 @cython.final
@@ -185,8 +177,8 @@ cdef class Deliver(Tpdu):
         return self.write_user_data(out)
 
     cdef int take(self, Reader* source, list faults) except -1:
-        self.first = <uint8_t>octet(source, "message_type")
         self.originator = ""
+        self.first = <uint8_t>octet(source, "message_type")
         self.originator = read_address(source, "originator", &self.kind_of_address, faults)
         self.protocol = octet(source, "protocol")
         self.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
@@ -227,7 +219,7 @@ cdef class StatusReport(Tpdu):
     def __init__(
         self,
         str recipient not None,
-        object text=None,
+        object text not None="",
         *,
         object reference=0,
         object outcome=0,
@@ -235,7 +227,7 @@ cdef class StatusReport(Tpdu):
         int service_centre_zone=0,
         object discharge_time_ms=None,
         int discharge_zone=0,
-        object protocol=None,
+        object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
@@ -274,19 +266,20 @@ cdef class StatusReport(Tpdu):
             write_time(self.discharge_time_ms, self.discharge_zone, "discharge_time", at + 7)
         put(out, self.outcome)
         if self.parameters:
-            put(out, self.parameters)
+            put(out, self.parameters & ~MORE_PARAMETERS)
         return write_parameters(self.parameters, self, out)
 
     cdef int take(self, Reader* source, list faults) except -1:
+        self.recipient = ""
         self.first = <uint8_t>octet(source, "message_type")
         self.reference = octet(source, "reference")
-        self.recipient = ""
         self.recipient = read_address(source, "recipient", &self.kind_of_address, faults)
         self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
         self.discharge_time_ms = read_time(span(source, 7, "discharge_time"), &self.discharge_zone)
         self.outcome = octet(source, "outcome")
         if not only_filler(source):
-            self.parameters = take_present(source)
+            self.parameters = octet(source, "parameters")
+            skip_more(source, self.parameters)
             take_parameters(source, self, self.parameters, MOST_OF_STATUS_REPORT, faults)
         return 0
 
@@ -354,9 +347,9 @@ cdef class Submit(Tpdu):
 
     cdef int take(self, Reader* source, list faults) except -1:
         cdef int octets
+        self.destination = ""
         self.first = <uint8_t>octet(source, "message_type")
         self.reference = octet(source, "reference")
-        self.destination = ""
         self.destination = read_address(source, "destination", &self.kind_of_address, faults)
         self.protocol = octet(source, "protocol")
         self.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
@@ -438,7 +431,6 @@ cdef class Command(Tpdu):
         memcpy(self.raw, <const uint8_t*>data, len(data))
         self.raw_octets = <int>len(data)
         self.length = self.raw_octets
-        self.interpret(None, -1)
         self.kind_of_address = self.encode()[6]
 
     cdef int write(self, Writer* out) except -1:
@@ -451,15 +443,16 @@ cdef class Command(Tpdu):
         return self.write_user_data(out)
 
     cdef int take(self, Reader* source, list faults) except -1:
+        self.destination = ""
+        self.alphabet = OCTETS
         self.first = <uint8_t>octet(source, "message_type")
         self.reference = octet(source, "reference")
         self.protocol = octet(source, "protocol")
         self.command = octet(source, "command")
         self.number = octet(source, "number")
-        self.destination = ""
         self.destination = read_address(source, "destination", &self.kind_of_address, faults)
-        self.alphabet = OCTETS
-        return self.take_user_data(source, MOST_OF_COMMAND, faults)
+        self.length = octet(source, "data")
+        return self.take_octets(source, self.length, MOST_OF_COMMAND, "data", faults)
 
     @property
     def address_type(self):
@@ -468,6 +461,10 @@ cdef class Command(Tpdu):
     @property
     def data(self):
         return self.user_data
+
+    @property
+    def has_header(self):
+        return self.first & HAS_HEADER != 0
 
     @property
     def wants_report(self):
@@ -486,8 +483,8 @@ cdef class SubmitReport(Tpdu):
         object failure=None,
         object service_centre_time_ms=None,
         int service_centre_zone=0,
-        object text=None,
-        object protocol=None,
+        object text not None="",
+        object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
@@ -513,7 +510,7 @@ cdef class SubmitReport(Tpdu):
         put(out, self.first)
         if self.failure is not None:
             put(out, self.failure)
-        put(out, self.parameters)
+        put(out, self.parameters & ~MORE_PARAMETERS)
         at = claim(out, 7)
         if at != NULL:
             write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
@@ -524,7 +521,8 @@ cdef class SubmitReport(Tpdu):
         self.first = <uint8_t>octet(source, "message_type")
         if self.failure is not None:
             self.failure = octet(source, "failure")
-        self.parameters = take_present(source)
+        self.parameters = octet(source, "parameters")
+        skip_more(source, self.parameters)
         self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
         return take_parameters(
             source, self, self.parameters, MOST_OF_SUBMIT_REPORT - (self.failure is not None), faults
@@ -541,8 +539,8 @@ cdef class DeliverReport(Tpdu):
         self,
         *,
         object failure=None,
-        object text=None,
-        object protocol=None,
+        object text not None="",
+        object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
@@ -565,7 +563,7 @@ cdef class DeliverReport(Tpdu):
         put(out, self.first)
         if self.failure is not None:
             put(out, self.failure)
-        put(out, self.parameters)
+        put(out, self.parameters & ~MORE_PARAMETERS)
         return write_parameters(self.parameters, self, out)
 
     cdef int take(self, Reader* source, list faults) except -1:
@@ -573,7 +571,8 @@ cdef class DeliverReport(Tpdu):
         self.first = <uint8_t>octet(source, "message_type")
         if self.failure is not None:
             self.failure = octet(source, "failure")
-        self.parameters = take_present(source)
+        self.parameters = octet(source, "parameters")
+        skip_more(source, self.parameters)
         return take_parameters(
             source, self, self.parameters, MOST_OF_DELIVER_REPORT - (self.failure is not None), faults
         )

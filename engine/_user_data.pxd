@@ -36,5 +36,6 @@ cdef class Tpdu:
     cdef int set_coding(self, int coding, list faults, Py_ssize_t offset) except -1
     cdef int write_user_data(self, Writer* out) except -1
     cdef int take_user_data(self, Reader* source, int most, list faults) except -1
+    cdef int take_octets(self, Reader* source, int size, int most, str field, list faults) except -1
     cdef int interpret(self, list faults, Py_ssize_t offset) except -1
     cdef Py_ssize_t units(self, uint8_t* into) noexcept

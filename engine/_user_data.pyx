@@ -188,14 +188,20 @@ cdef class Tpdu:
         §9.2.3.16: the length counts septets or octets, header and all.
         """
         cdef Py_ssize_t begin
-        cdef int size
         self.length = octet(source, "user_data")
         begin = source.at - source.start
-        size = (7 * self.length + 7) >> 3 if self.alphabet == GSM7 else self.length
+        self.take_octets(
+            source, (7 * self.length + 7) >> 3 if self.alphabet == GSM7 else self.length, most, "user_data", faults
+        )
+        return self.interpret(faults, begin)
+
+    cdef int take_octets(self, Reader* source, int size, int most, str field, list faults) except -1:
+        """The `size` octets that the length in front of them announced."""
         if size > most:
-            fault(faults, f"more than {most} octets", "user_data", begin - 1)
+            fault(faults, f"more than {most} octets", field, source.at - 1 - source.start)
         if size > source.end - source.at:
-            fault(faults, "ends too early", "user_data", source.end - source.start)
+            fault(faults, "ends too early", field, source.end - source.start)
+            source.ended = True
             size = <int>(source.end - source.at)
         if size > LONGEST_USER_DATA:
             size = LONGEST_USER_DATA
@@ -203,7 +209,7 @@ cdef class Tpdu:
         memset(self.raw + size, 0, 8)
         source.at += size
         self.raw_octets = size
-        return self.interpret(faults, begin)
+        return 0
 
     cdef int interpret(self, list faults, Py_ssize_t offset) except -1:
         """Read header and text of the user data, which began at `offset`."""

@@ -323,7 +323,7 @@ def test_lines_are_the_hex_of_what_is_written(
     destination: str, text: str, options: some.Options, concatenation: int
 ) -> None:
     tpdus = result(native.encode, destination, text, **options, concatenation=concatenation)
-    lines = result(native.lines, destination, text, **options, concatenation=concatenation)
+    lines = result(native.lines, destination, text, native.Envelope(**options), concatenation)
     assert lines == result(plain.lines, destination, text, **options, concatenation=concatenation)
     if tpdus is not CodecError:
         assert lines == [native.line(tpdu, options["service_centre"]) for tpdu in tpdus]
@@ -357,13 +357,14 @@ def test_a_batch_is_the_lines_of_each_recipient(
 ) -> None:
     destinations = [destination for destination, _, _ in rows]
     references = [reference for _, _, reference in rows]
+    envelope = native.Envelope(**options)
     if has_fields:
         count = len(plain.Template(source).fields)
         values = [(value,) * count for _, value, _ in rows]
-        ours = result(native.batch, destinations, native.Template(source), values, concatenation=references, **options)
+        ours = result(native.batch, destinations, native.Template(source), values, envelope, references)
         theirs = result(plain.batch, destinations, plain.Template(source), values, concatenation=references, **options)
     else:
-        ours = result(native.batch, destinations, source, concatenation=references, **options)
+        ours = result(native.batch, destinations, source, None, envelope, references)
         theirs = result(plain.batch, destinations, source, concatenation=references, **options)
     assert ours == theirs
 
