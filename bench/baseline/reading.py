@@ -16,10 +16,10 @@ from bench.baseline.records import Command, Deliver, DeliverReport, StatusReport
 from engine.errors import CodecError
 
 LONGEST_RECORD = 256  # octets that `read` takes
-MOST_DATA = 156  # octets of a command's data
+MOST_DATA = 156  # octets of a command's data, which is sure of 146 only
 
-# §9.2.3.24: octets of TP-UD.
-MOST_OCTETS = {Deliver: 140, Submit: 140, StatusReport: 131}
+# Octets of TP-UD: §9.2.2.  A STATUS-REPORT is sure of 131, and may have 143 where its recipient is short.
+MOST_OCTETS = {Deliver: 140, Submit: 140, StatusReport: 143}
 MOST_OCTETS_OF_REPORT = {
     (SubmitReport, "ack"): 152,
     (SubmitReport, "error"): 151,

@@ -160,6 +160,30 @@ def test_reads_the_types_that_a_modem_seldom_prints(tpdu: str, direction: str, f
     assert baseline.write(found).hex() == tpdu
 
 
+@pytest.mark.parametrize(
+    ("front", "direction", "answer", "most"),
+    [
+        pytest.param("04048121430004" + "62204190510300", "sc2ms", "ack", 140, id="DELIVER"),
+        pytest.param("0100048121430004", "ms2sc", "ack", 140, id="SUBMIT"),
+        pytest.param("06000081" + "62204190510300" * 2 + "00" + "06" + "04", "sc2ms", "ack", 143, id="STATUS-REPORT"),
+        pytest.param("02000000000081", "ms2sc", "ack", 156, id="COMMAND"),
+        pytest.param("01" + "06" + "62204190510300" + "04", "sc2ms", "ack", 152, id="SUBMIT-REPORT"),
+        pytest.param("01" + "ff06" + "62204190510300" + "04", "sc2ms", "error", 151, id="SUBMIT-REPORT, failure"),
+        pytest.param("00" + "06" + "04", "ms2sc", "ack", 159, id="DELIVER-REPORT"),
+        pytest.param("00" + "ff06" + "04", "ms2sc", "error", 158, id="DELIVER-REPORT, failure"),
+    ],
+)
+def test_user_data_has_the_longest_that_its_type_may_have(front: str, direction: str, answer: str, most: int) -> None:
+    """3GPP TS 23.040 §9.2.2.1 to §9.2.2.4."""
+    for size in (most, most + 1):
+        octets = bytes.fromhex(front) + bytes([size]) + bytes(size)
+        found = baseline.decode(octets, direction, rp=answer, strict=False)
+        assert len(found.faults) == size - most
+        assert baseline.write(found) == octets
+    with pytest.raises(CodecError):
+        baseline.decode(octets, direction, rp=answer)
+
+
 def test_a_report_of_failure_begins_with_its_cause() -> None:
     found: Any = baseline.decode(bytes.fromhex("01" + "d3" + "00" + "62204190510300"), "sc2ms", rp="error")
     assert found.failure == 0xD3

@@ -85,9 +85,9 @@ def test_what_is_refused_is_refused_by_both(
 ) -> None:
     asked = {**options, "concatenation": concatenation}
     assert result(native.encode, destination, text, **asked) == result(plain.encode, destination, text, **asked)
-    assert isinstance(result(native.Envelope, **options), native.Envelope) == isinstance(
-        result(plain.Envelope, **options), plain.Envelope
-    )
+    if "elements" not in options:  # whose room depends on the text
+        refused = result(plain.Envelope, **options) is CodecError
+        assert (result(native.Envelope, **options) is CodecError) == refused
 
 
 @examples(40)
