@@ -29,6 +29,7 @@ cdef class StatusReport(Tpdu):
 cdef class Submit(Tpdu):
     cdef uint8_t kind_of_address
     cdef uint8_t validity[7]
+    cdef bint has_validity  # whether all of it was there
     cdef readonly int reference
     cdef readonly str destination
 

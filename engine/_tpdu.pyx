@@ -329,6 +329,7 @@ cdef class Submit(Tpdu):
         self.reference = number_of(reference, "reference")
         self.protocol = envelope.protocol
         memcpy(self.validity, envelope.validity, sizeof(self.validity))
+        self.has_validity = True
         self.say(text, coding, message_class, elements, single, locking, MOST)
         self.kind_of_address = self.encode()[3]
 
@@ -356,6 +357,7 @@ cdef class Submit(Tpdu):
         octets = self.validity_octets()
         if octets:
             memcpy(self.validity, span(source, octets, "validity"), octets)
+            self.has_validity = True
         return self.take_user_data(source, MOST, faults)
 
     cdef int validity_octets(self) noexcept:
@@ -372,7 +374,7 @@ cdef class Submit(Tpdu):
 
     @property
     def validity_s(self):
-        cdef int form = self.first & VALIDITY_FORMAT
+        cdef int form = self.first & VALIDITY_FORMAT if self.has_validity else 0
         if form == VALIDITY_RELATIVE:
             return relative_seconds(self.validity[0])
         if form == VALIDITY_ENHANCED:
@@ -382,7 +384,9 @@ cdef class Submit(Tpdu):
     @property
     def expires_ms(self):
         cdef int zone
-        return read_time(self.validity, &zone) if self.first & VALIDITY_FORMAT == VALIDITY_ABSOLUTE else None
+        if self.has_validity and self.first & VALIDITY_FORMAT == VALIDITY_ABSOLUTE:
+            return read_time(self.validity, &zone)
+        return None
 
     @property
     def single_shot(self):
