@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bench import baseline
@@ -10,6 +11,8 @@ from bench.peers import Peer, found
 from engine import sms
 
 NUMBER = "+4915700000042"
+# A campaign says once what it asks for of each message.
+ENVELOPE = sms.Envelope(validity_s=86_400, wants_report=True)
 GERMAN_160 = ("Ihre Bestellung ist unterwegs und kommt morgen zwischen 9 und 11 Uhr. " * 3)[:160]
 CHINESE_70 = ("您的订单已经发出，预计明天上午九点到十一点之间送达。" * 3)[:70]
 CHINESE_200 = (CHINESE_70 * 3)[:200]
@@ -71,7 +74,7 @@ def encode_case(name: str, text: str) -> Case:
     return Case(
         f"sms/encode/{name}",
         {
-            "cython": lambda: sms.lines(NUMBER, text, validity_s=86_400, wants_report=True),
+            "cython": partial(sms.lines, NUMBER, text, ENVELOPE),
             "python": lambda: plain_lines(NUMBER, text),
             **{peer.name: by(peer) for peer in HERE if peer.encode is not None},
         },
@@ -101,7 +104,7 @@ def batch_case() -> Case:
     return Case(
         "sms/batch/personalised",
         {
-            "cython": lambda: sms.batch(NUMBERS, template, VALUES, validity_s=86_400, wants_report=True),
+            "cython": partial(sms.batch, NUMBERS, template, VALUES, ENVELOPE),
             "python": by(plain_lines),
             **{peer.name: by(peer.encode) for peer in HERE if peer.encode is not None},
         },
@@ -151,8 +154,8 @@ def reading(line: str, peers: dict[str, Callable[[str], object] | None]) -> dict
     # The modem says how many octets the TPDU has; only ours wants to know.
     length = (len(line) - len(CENTRE)) // 2
     return {
-        "cython": lambda: sms.read(line, length),
-        "python": lambda: baseline.read(line),
+        "cython": partial(sms.read, line, length),
+        "python": partial(baseline.read, line),
         **{name: by(read) for name, read in peers.items() if read is not None},
     }
 
@@ -165,7 +168,7 @@ def measure_case(name: str, text: str) -> Case:
 
     return Case(
         f"sms/measure/{name}",
-        {"cython": lambda: sms.measure(text), "python": lambda: baseline.measure(text)},
+        {"cython": partial(sms.measure, text), "python": partial(baseline.measure, text)},
         check,
     )
 

@@ -13,23 +13,39 @@ cdef enum:
 @cython.final
 cdef class Envelope:
     # Everything is written once, in __cinit__, and only read from then on.
-    cdef int alphabet
-    cdef int national
-    cdef bint transliterate
+    cdef readonly str alphabet
+    cdef readonly str national
+    cdef readonly bint transliterate
+    cdef readonly int reference_bits
+    cdef readonly object validity_s
+    cdef readonly object expires_ms
+    cdef readonly bint exact_validity
+    cdef readonly bint single_shot
+    cdef readonly bint wants_report
+    cdef readonly bint reject_duplicates
+    cdef readonly bint reply_path
+    cdef readonly int protocol
+    cdef readonly object message_class
+    cdef readonly object coding
+    cdef readonly tuple elements
+    cdef readonly str service_centre
+
+    # The same as they are written.
+    cdef int spoken  # the alphabet
+    cdef int tables  # which national ones
     cdef int reference_octets
-    cdef int first  # the first octet of the SUBMIT, TP-UDHI left open
-    cdef int protocol
-    cdef int coding  # AUTO where the alphabet decides
+    cdef int first_octet  # TP-UDHI left open
+    cdef int data_coding  # AUTO where the alphabet decides
     cdef int class_bits  # 0, or what a class adds to the coding
     cdef int validity_octets
     cdef uint8_t validity[7]
-    cdef int elements_octets
-    cdef uint8_t elements[MOST_ELEMENTS]
-    cdef int service_centre_octets
-    cdef uint8_t service_centre[12]
+    cdef int header_octets  # of the elements
+    cdef uint8_t header[MOST_ELEMENTS]
+    cdef int centre_octets
+    cdef uint8_t centre[12]
 
-    cdef int say_coding(self, object coding, object message_class) except -1
-    cdef int say_validity(self, object validity_s, object expires_ms, bint exact, bint single_shot) except -1
+    cdef int say_coding(self) except -1
+    cdef int say_validity(self) except -1
 
 
 cdef Envelope PLAIN

@@ -5,7 +5,6 @@ Knows neither texts nor parts.  3GPP TS 23.040 §9.2.2.2.
 """
 
 cimport cython
-from libc.string cimport memcpy
 
 from engine._fields cimport (
     GSM7,
@@ -42,7 +41,7 @@ cdef dict NATIONAL = {"off": NATIONAL_OFF, "single": NATIONAL_SINGLE, "all": NAT
 @cython.final
 @cython.auto_pickle(False)
 cdef class Envelope:
-    """What goes with a text, whatever it is and whoever gets it.  Has nothing to read: it is given to `encode`.
+    """What goes with a text, whatever it is and whoever gets it; immutable.
 
     `alphabet` is "auto", "gsm7" or "ucs2"; `national` says which national language tables may be used: "off",
     "single" (shift tables) or "all" (locking ones too).  With `transliterate`, typographic quotes, dashes and
@@ -86,65 +85,82 @@ cdef class Envelope:
             raise CodecError("8 or 16 bits", "reference_bits")
         if not 0 <= protocol <= 255:
             raise CodecError("not 0 to 255", "protocol")
-        self.alphabet = ALPHABETS[alphabet]
-        self.national = NATIONAL[national]
+        self.alphabet = alphabet
+        self.national = national
         self.transliterate = transliterate
-        self.reference_octets = reference_bits // 8
+        self.reference_bits = reference_bits
+        self.validity_s = validity_s
+        self.expires_ms = expires_ms
+        self.exact_validity = exact_validity
+        self.single_shot = single_shot
+        self.wants_report = wants_report
+        self.reject_duplicates = reject_duplicates
+        self.reply_path = reply_path
         self.protocol = protocol
-        self.first = (
+        self.message_class = message_class
+        self.coding = coding
+        self.elements = tuple(elements)
+        self.service_centre = service_centre
+        self.spoken = ALPHABETS[alphabet]
+        self.tables = NATIONAL[national]
+        self.reference_octets = reference_bits // 8
+        self.first_octet = (
             SUBMIT
             | (WANTS_REPORT if wants_report else 0)
             | (REJECT_DUPLICATES if reject_duplicates else 0)
             | (REPLY_PATH if reply_path else 0)
         )
-        self.say_coding(coding, message_class)
-        self.say_validity(validity_s, expires_ms, exact_validity, single_shot)
-        out = writer(self.elements, sizeof(self.elements))
-        write_elements(elements, False, &out)
-        self.elements_octets = <int>(out.at - self.elements)
-        out = writer(self.service_centre, sizeof(self.service_centre))
+        self.say_coding()
+        self.say_validity()
+        out = writer(self.header, sizeof(self.header))
+        write_elements(self.elements, False, &out)
+        self.header_octets = <int>(out.at - self.header)
+        out = writer(self.centre, sizeof(self.centre))
         write_service_centre(service_centre, &out)
-        self.service_centre_octets = <int>(out.at - self.service_centre)
+        self.centre_octets = <int>(out.at - self.centre)
 
-    cdef int say_coding(self, object coding, object message_class) except -1:
+    cdef int say_coding(self) except -1:
         cdef int named
-        self.coding = AUTO
-        self.class_bits = coding_of(GSM7, message_class)
-        if coding is None:
+        self.data_coding = AUTO
+        self.class_bits = coding_of(GSM7, self.message_class)
+        if self.coding is None:
             return 0
-        if not 0 <= coding <= 255:
+        if not 0 <= self.coding <= 255:
             raise CodecError("not 0 to 255", "coding")
-        if message_class is not None:
+        if self.message_class is not None:
             raise CodecError("the coding says the class", "message_class")
-        self.coding = coding
-        if is_compressed(self.coding):
+        self.data_coding = self.coding
+        if is_compressed(self.data_coding):
             raise CodecError("compressed texts are not made here", "coding")
-        named = alphabet_of(self.coding)
-        if self.alphabet != AUTO and self.alphabet != named:
+        named = alphabet_of(self.data_coding)
+        if self.spoken != AUTO and self.spoken != named:
             raise CodecError("of another alphabet", "coding")
-        self.alphabet = named
+        self.spoken = named
         return 0
 
-    cdef int say_validity(self, object validity_s, object expires_ms, bint exact, bint single_shot) except -1:
-        if validity_s is not None and validity_s < 0:
+    cdef int say_validity(self) except -1:
+        if self.validity_s is not None and self.validity_s < 0:
             raise CodecError("already over", "validity")
-        if expires_ms is not None:
-            if validity_s is not None or exact or single_shot:
+        if self.expires_ms is not None:
+            if self.validity_s is not None or self.exact_validity or self.single_shot:
                 raise CodecError("a moment and a duration", "validity")
-            write_time(expires_ms + (-expires_ms % 1000), 0, "validity", self.validity)
-            self.first |= VALIDITY_ABSOLUTE
+            # A moment between two seconds is the later one: nothing expires before its time.
+            write_time(self.expires_ms + -self.expires_ms % 1000, 0, "validity", self.validity)
+            self.first_octet |= VALIDITY_ABSOLUTE
             self.validity_octets = 7
-        elif exact or single_shot:
-            if exact and validity_s is None:
+        elif self.exact_validity or self.single_shot:
+            if self.exact_validity and self.validity_s is None:
                 raise CodecError("exactly how long?", "validity")
             write_enhanced(
-                -1 if validity_s is None else min(validity_s, LONGEST_VALIDITY_S), single_shot, self.validity
+                -1 if self.validity_s is None else min(self.validity_s, LONGEST_VALIDITY_S),
+                self.single_shot,
+                self.validity,
             )
-            self.first |= VALIDITY_ENHANCED
+            self.first_octet |= VALIDITY_ENHANCED
             self.validity_octets = 7
-        elif validity_s is not None:
-            self.validity[0] = relative_validity(min(validity_s, LONGEST_VALIDITY_S))
-            self.first |= VALIDITY_RELATIVE
+        elif self.validity_s is not None:
+            self.validity[0] = relative_validity(min(self.validity_s, LONGEST_VALIDITY_S))
+            self.first_octet |= VALIDITY_RELATIVE
             self.validity_octets = 1
         return 0
 

@@ -41,7 +41,7 @@ cdef list write_parts(str destination, const Plan* planned, Envelope envelope, o
     cdef uint8_t digits[2 * (ROOM + LANES)]
     cdef Writer out = writer(buffer, ROOM)
     cdef int reference = reference_of(concatenation, envelope)
-    cdef int coding = envelope.coding
+    cdef int coding = envelope.data_coding
     cdef int part
     cdef uint8_t* at
     cdef uint8_t* behind_fields
@@ -52,9 +52,9 @@ cdef list write_parts(str destination, const Plan* planned, Envelope envelope, o
         if planned.alphabet != GSM7:
             coding |= 0x08 if planned.alphabet == UCS2 else 0x04  # §4 of TS 23.038, the general group
     if as_line:
-        at = claim(&out, envelope.service_centre_octets)
-        memcpy(at, envelope.service_centre, envelope.service_centre_octets)
-    put(&out, envelope.first | (HAS_HEADER if planned.header else 0))
+        at = claim(&out, envelope.centre_octets)
+        memcpy(at, envelope.centre, envelope.centre_octets)
+    put(&out, envelope.first_octet | (HAS_HEADER if planned.header else 0))
     put(&out, 0)  # TP-MR: the modem puts in its own
     write_address(destination, "destination", &out)
     put(&out, envelope.protocol)

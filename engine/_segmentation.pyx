@@ -55,7 +55,7 @@ cdef int room_of(int alphabet, int header) noexcept nogil:
 cdef int header_of(const Plan* planned, Envelope envelope, bint joined) noexcept nogil:
     """Octets of the header: its length, the parts, the caller's elements, national tables."""
     cdef int octets = (
-        envelope.elements_octets
+        envelope.header_octets
         + (ELEMENT_OF_SHIFT if planned.single else 0)
         + (ELEMENT_OF_SHIFT if planned.locking else 0)
         + (4 + envelope.reference_octets if joined else 0)
@@ -235,7 +235,7 @@ cdef int plan_national(str text, Envelope envelope, Plan* out, int parts) except
     cdef int language
     cdef int single = 0
     cdef int locking = 0
-    for form in range(1, 4 if envelope.national == NATIONAL_ALL else 2):
+    for form in range(1, 4 if envelope.tables == NATIONAL_ALL else 2):
         for language in range(1, LANGUAGES):
             if parts == 1:
                 break
@@ -259,7 +259,7 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
     out.single = 0
     out.locking = 0
     out.octets = NULL
-    if envelope.alphabet != UCS2:
+    if envelope.spoken != UCS2:
         out.alphabet = GSM7
         stop = spread(text, out)
         if stop == length:
@@ -269,7 +269,7 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
                 gsm7_parts = out.parts
         elif out.units < MOST_UNITS - 1:
             out.forced_at = stop
-        if envelope.national != NATIONAL_OFF and gsm7_parts > 1:
+        if envelope.tables != NATIONAL_OFF and gsm7_parts > 1:
             tables = plan_national(text, envelope, out, gsm7_parts)
             out.single = tables >> 8
             out.locking = tables & 0xFF
@@ -279,12 +279,12 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
                 fill(out, envelope)
                 gsm7_parts = out.parts
         if gsm7_parts <= MOST_PARTS and (
-            envelope.alphabet == GSM7 or tables == 0 or gsm7_parts == 1
+            envelope.spoken == GSM7 or tables == 0 or gsm7_parts == 1
         ):
             # The default tables never need more parts than UCS2: 160 septets hold 80 escaped characters, 70 code
             # units hold 70.
             return 0
-        if envelope.alphabet == GSM7:
+        if envelope.spoken == GSM7:
             if out.forced_at >= 0:
                 raise CodecError("not in the GSM 7-bit alphabet", "text", out.forced_at)
             too_long(out, "text")
@@ -318,9 +318,9 @@ cdef str plan_text(str text, Envelope envelope, Plan* out):
     """
     cdef str plainer
     cdef int parts
-    if envelope.alphabet == OCTETS:
+    if envelope.spoken == OCTETS:
         raise CodecError("a text in an envelope for octets", "coding")
-    if envelope.transliterate and envelope.alphabet != UCS2:
+    if envelope.transliterate and envelope.spoken != UCS2:
         plainer = text.translate(LOOK_ALIKES)
         if plainer != text:
             try:
@@ -342,7 +342,7 @@ cdef str plan_text(str text, Envelope envelope, Plan* out):
 
 cdef int plan_octets(bytes octets, Envelope envelope, Plan* out) except -1:
     """Decide how 8-bit data goes.  Raises CodecError for more than 255 parts."""
-    if envelope.alphabet != AUTO and envelope.alphabet != OCTETS:
+    if envelope.spoken != AUTO and envelope.spoken != OCTETS:
         raise CodecError("octets in an envelope for a text", "alphabet")
     out.alphabet = OCTETS
     out.single = 0
@@ -381,9 +381,9 @@ cdef int write_part(const Plan* planned, Envelope envelope, int part, int refere
         put(out, planned.header - 1)
         if planned.parts > 1:
             write_concatenation(envelope.reference_octets, reference, planned.parts, part + 1, out)
-        at = claim(out, envelope.elements_octets)
+        at = claim(out, envelope.header_octets)
         if at != NULL:
-            memcpy(at, envelope.elements, envelope.elements_octets)
+            memcpy(at, envelope.header, envelope.header_octets)
         write_shifts(planned.single, planned.locking, out)
     if planned.alphabet == GSM7:
         at = claim(out, (fill_bits + 7 * units + 7) >> 3)

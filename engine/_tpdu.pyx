@@ -324,7 +324,7 @@ cdef class Submit(Tpdu):
         **options,
     ):
         cdef Envelope envelope = Envelope(**options)
-        self.first = <uint8_t>envelope.first
+        self.first = <uint8_t>envelope.first_octet
         self.destination = destination
         self.reference = number_of(reference, "reference")
         self.protocol = envelope.protocol
