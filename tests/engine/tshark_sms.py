@@ -221,3 +221,38 @@ def decode(packets: list[tuple[bytes, str]]) -> list[Found]:
         )
     shown = json.loads(ran.stdout)
     return [found(one["_source"]["layers"], direction) for one, (_, direction) in zip(shown, packets, strict=True)]
+
+
+def expected(asked: Found) -> Found:
+    """What tshark 4.0 should read, by its own errors."""
+    due = {name: value for name, value in asked.items() if name not in ("header", "alphabet", "service_centre")}
+    due["malformed"] = False
+    # Fields of the enhanced format follow in seven octets, whichever they are (§9.2.3.12.3): tshark takes a relative
+    # period in it to end TP-VP behind its own octet, and reads all that follows out of place.
+    if due.pop("inner", False):
+        for name in ("length", "text", "octets", "elements", "outline", "malformed"):
+            due.pop(name, None)
+    # A text is for tshark a C string, which U+0000 ends.
+    if due.get("text") is not None:
+        due["text"] = due["text"].split("\0")[0]
+    # Without a TP-DCS the user data are in the default alphabet (§9.2.3.27 with §9.2.3.10); tshark shows octets.
+    if asked["kind"].endswith("_report"):
+        parameters = asked.get("parameters", 0)
+        absent = [] if parameters & 1 else ["protocol"]
+        absent += [] if parameters & 2 else ["text", "octets", "coding", "message_class"]
+        absent += [] if parameters & 4 else ["length"]
+        for name in absent:
+            due.pop(name, None)
+    # Shown without its sign.
+    for name in ("service_centre_time", "discharge_time"):
+        due.pop(name, None)
+    if "expires" in due:
+        due["times"] = [due.pop("expires")]
+    if "times" in due:
+        due["times"] = [(*date, abs(zone)) for *date, zone in due["times"]]
+    # Elements of a length that their clause does not give are malformed, and their data not all shown.
+    odd = any(TAKEN_APART.get(identifier, size) != size for identifier, size in asked.get("outline", ()))
+    if odd or any(identifier in TAKEN_TO_PIECES for identifier, _ in asked.get("outline", ())):
+        due.pop("elements", None)
+        due.pop("malformed", None)
+    return due

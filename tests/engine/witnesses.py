@@ -5,13 +5,14 @@ gives all of it to tshark and to libgammu and says where either reads something 
 worked out here from the question, never from its octets; only where the message is cut is taken from `sms.cut`.
 
 A decoder that says nothing of a field is not asked about it.  Where one reads a field against the standard, its
-expectation is bent as little as possible, in `for_tshark` and `for_libgammu`, each with the clause.
+expectation is bent as little as possible, in `expected` of tshark_sms and of gammu_sms, each time with the clause.
 """
 
 import functools
 import os
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from engine import _pdu, sms
+from engine import sms
 from tests.engine import gammu_sms, tshark_sms
 
 MOST_CALLS = 40_000  # kept of a session; beyond, a sample
@@ -56,7 +57,6 @@ OPTIONS: dict[str, Any] = {
     "service_centre": "",
 }
 SHAPING = ("alphabet", "national", "transliterate", "reference_bits", "message_class", "coding", "elements")
-ASCII_NAME = re.compile(r"[A-Za-z0-9 !\"#%&'()*+,./:;<=>?-]*")  # characters that are the same in the GSM alphabet
 
 Asked = dict[str, Any]
 
@@ -234,8 +234,10 @@ def of_attributes(tpdu: Any) -> tuple[str, Asked]:
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(tpdu).__name__).lower()
     asked: Asked = {"kind": kind, "message_class": tpdu.message_class}
     asked |= {name: getattr(tpdu, name) for name in ("protocol", "coding")}
-    said = {name: getattr(tpdu, name) for name in (*tshark_sms.NUMBERS, *tshark_sms.FLAGS) if hasattr(tpdu, name)}
+    said = {name: getattr(tpdu, name, None) for name in (*tshark_sms.NUMBERS, *tshark_sms.FLAGS)}
     asked |= {name: value for name, value in said.items() if value is not None}
+    if kind == "status_report" and not asked["parameters"]:
+        del asked["parameters"]  # the octet may be there or not
     for name in ("destination", "originator", "recipient"):
         if hasattr(tpdu, name):
             asked["number"] = getattr(tpdu, name)
@@ -250,13 +252,18 @@ def of_attributes(tpdu: Any) -> tuple[str, Asked]:
     if times and len(times) == 1 + (kind == "status_report"):
         asked["times"] = times
     if kind == "submit":
-        asked |= {"validity_format": tpdu.validity_format, "expires_ms": None}
         if tpdu.expires_ms is not None:
             asked["expires"] = moment(tpdu.expires_ms // 1_000)
         elif tpdu.validity_format == 2:
             asked["relative"] = PERIODS_S.index(tpdu.validity_s)
+        elif tpdu.validity_format == 1:
+            asked["inner"] = True  # which of the forms is not said
+        if tpdu.validity_format != 1:
+            asked.pop("single_shot", None)
     if kind == "command":
-        asked["data_length"] = len(tpdu.data)
+        asked |= {"message_number": tpdu.number, "data_length": len(tpdu.data)}
+        del asked["coding"], asked["message_class"]
+        asked.pop("length", None)
     else:
         content = tpdu.octets if tpdu.alphabet == OCTETS else tpdu.text
         asked |= head(tpdu.elements) | body(content, tpdu.coding, tpdu.elements)
@@ -264,93 +271,14 @@ def of_attributes(tpdu: Any) -> tuple[str, Asked]:
     return direction, asked
 
 
-# The exceptions
-
-
-def for_tshark(asked: Asked) -> Asked:
-    """What tshark 4.0 should read, by its own errors."""
-    expected = {name: value for name, value in asked.items() if name not in ("header", "alphabet", "service_centre")}
-    expected["malformed"] = False
-    # Fields of the enhanced format follow in seven octets, whichever they are (§9.2.3.12.3): tshark takes a relative
-    # period in it to end TP-VP behind its own octet, and reads all that follows out of place.
-    if expected.pop("inner", False):
-        for name in ("length", "text", "octets", "elements", "outline", "malformed"):
-            expected.pop(name, None)
-    # A text is for tshark a C string, which U+0000 ends.
-    if expected.get("text") is not None:
-        expected["text"] = expected["text"].split("\0")[0]
-    # Without a TP-DCS the user data are in the default alphabet (§9.2.3.27 with §9.2.3.10); tshark shows octets.
-    if "parameters" in asked and not asked["parameters"] & 2:
-        for name in ("text", "octets", "coding", "message_class"):
-            expected.pop(name, None)
-    if "parameters" in asked and not asked["parameters"] & 1:
-        expected.pop("protocol", None)
-    # Shown without its sign.
-    for name in ("service_centre_time", "discharge_time"):
-        expected.pop(name, None)
-    if "expires" in expected:
-        expected["times"] = [expected.pop("expires")]
-    if "times" in expected:
-        expected["times"] = [(*date, abs(zone)) for *date, zone in expected["times"]]
-    # Elements of a length that their clause does not give are malformed, and their data not all shown.
-    odd = any(tshark_sms.TAKEN_APART.get(identifier, size) != size for identifier, size in asked.get("outline", ()))
-    if odd or any(identifier in tshark_sms.TAKEN_TO_PIECES for identifier, _ in asked.get("outline", ())):
-        expected.pop("elements", None)
-        expected.pop("malformed", None)
-    return expected
-
-
-def for_libgammu(asked: Asked) -> Asked | None:
-    """What libgammu 1.42 should read, by its own errors; None where it does not read the like at all."""
-    if asked["kind"] not in ("submit", "deliver", "status_report"):
-        return None
-    expected = {
-        name: asked[name]
-        for name in (
-            *("kind", "service_centre", "number", "reference", "message_class", "header", "alphabet", "text", "octets"),
-            *("reply_path", "reject_duplicates", "outcome", "service_centre_time", "discharge_time", "expires"),
-        )
-        if name in asked
-    }
-    if asked["kind"] == "status_report":  # its optional parameters are not read
-        for name in ("header", "alphabet", "text", "octets", "message_class"):
-            expected.pop(name, None)
-    else:
-        expected["replaces"] = asked["protocol"] - 0x40 if 0x41 <= asked["protocol"] <= 0x47 else 0
-    if asked.get("validity_format") == 2:
-        expected["relative"] = asked["relative"]
-    # Addresses of up to 20 semi-octets (§9.1.2.5): refuses from 18 on, and leaves *, #, a, b and c out (§9.1.2.3).
-    # Of a name it gives the septets as they are; those of ASCII_NAME are what they seem.
-    number = asked["number"]
-    if asked.get("address_type", 0) >> 4 & 7 == 5:
-        if not ASCII_NAME.fullmatch(number):
-            del expected["number"]
-    elif len(number.lstrip("+")) > 17:
-        return None
-    else:
-        expected["number"] = re.sub("[*#abc]", "", number)
-    # In UCS2 a tilde is doubled, and U+0001 made one: an escape of Nokia's.
-    if asked.get("alphabet") == UCS2 and expected.get("text") is not None:
-        expected["text"] = expected["text"].replace("~", "~~").replace("\x01", "~")
-    # Of the years 90 to 99 of the century ten are taken away (§9.2.3.11 has no such pivot).
-    for name in ("service_centre_time", "discharge_time", "expires"):
-        if name in expected and expected[name][0] >= 90:
-            expected[name] = (expected[name][0] - 10, *expected[name][1:])
-    return expected
-
-
-def found_by_libgammu(found: gammu_sms.Found, expected: Asked) -> gammu_sms.Found:
-    """Without the zeros that were printed behind a text in UCS2, as long as they are zeros."""
-    text = expected.get("text")
-    if found.get("alphabet") == UCS2 and text is not None and found["text"].rstrip("\0") == text.rstrip("\0"):
-        if found["units"] * 2 == len((found["text"]).encode("utf-16-be", "surrogatepass")) // 2:
-            return found | {"text": text}
-    return found
+# The comparison
 
 
 def differences(name: str, pdu: Pdu, expected: Asked, found: dict[str, Any]) -> Iterator[str]:
     for key, value in expected.items():
-        if key in found and found[key] != value:
+        if key not in found:
+            yield f"{name} shows no {key}, which is {value!r}, in {pdu.tpdu.hex()} ({pdu.direction})"
+        elif found[key] != value:
             yield f"{name} reads {key} {found[key]!r}, not {value!r}, in {pdu.tpdu.hex()} ({pdu.direction})"
 
 
@@ -364,14 +292,135 @@ def compare(pdus: Sequence[Pdu]) -> Verdict:
     verdict.tshark = len(shown)
     for pdu in pdus:
         found = shown[pdu.tpdu, pdu.direction]
-        verdict.differences += differences("tshark", pdu, for_tshark(pdu.asked), found)
-    asked_for = [(pdu, expected) for pdu in pdus if (expected := for_libgammu(pdu.asked)) is not None]
+        verdict.differences += differences("tshark", pdu, tshark_sms.expected(pdu.asked), found)
+    asked_for = [(pdu, expected) for pdu in pdus if (expected := gammu_sms.expected(pdu.asked)) is not None]
     lines = list(dict.fromkeys(pdu.centre + pdu.tpdu for pdu, _ in asked_for))
     read = dict(zip(lines, gammu_sms.decode(lines), strict=True))
     verdict.libgammu = len(read)
     for pdu, expected in asked_for:
         found = read[pdu.centre + pdu.tpdu]
-        if not found:
+        if found:
+            verdict.differences += differences("libgammu", pdu, expected, found)
+        else:
             verdict.differences.append(f"libgammu refuses {pdu.tpdu.hex()} ({pdu.direction})")
-        verdict.differences += differences("libgammu", pdu, expected, found_by_libgammu(found, expected))
     return verdict
+
+
+# The recorder
+
+
+def split(line: bytes) -> tuple[bytes, bytes]:
+    """Service centre, with its length, and TPDU of a line for AT+CMGS."""
+    octets = bytes.fromhex(line.decode())
+    return octets[: 1 + octets[0]], octets[1 + octets[0] :]
+
+
+class Recorder:
+    """Keeps what the codec was asked to encode, and what it made of it: everything, or a sample if that is a lot."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], list[Pdu]]] = []
+        self.heard = 0
+        self.dice = random.Random(27_005)
+
+    def keep(self, call: Callable[[], list[Pdu]]) -> None:
+        self.heard += 1
+        if len(self.calls) < MOST_CALLS:
+            self.calls.append(call)
+        elif (place := self.dice.randrange(self.heard)) < MOST_CALLS:
+            self.calls[place] = call
+
+    def pdus(self) -> list[Pdu]:
+        return [pdu for call in self.calls for pdu in call()]
+
+    def encode(self, tpdus: list[bytes], *args: Any, **kwargs: Any) -> None:
+        """Keeps what `sms.encode` gave for these arguments."""
+
+        def pdus() -> list[Pdu]:
+            asked = submits(*args, **kwargs)
+            return [Pdu(tpdu, "ms2sc", one | {"service_centre": ""}) for tpdu, one in zip(tpdus, asked, strict=True)]
+
+        self.keep(pdus)
+
+    def lines(self, lines: list[bytes], *args: Any, **kwargs: Any) -> None:
+        """Keeps what `sms.lines` gave for these arguments."""
+
+        def pdus() -> list[Pdu]:
+            kept = []
+            for line, asked in zip(lines, submits(*args, **kwargs), strict=True):
+                centre, tpdu = split(line)
+                kept.append(Pdu(tpdu, "ms2sc", asked, centre))
+            return kept
+
+        self.keep(pdus)
+
+    def batch(
+        self,
+        rows: list[list[bytes]],
+        destinations: Sequence[str],
+        text: Any,
+        values: Any = None,
+        envelope: Any = None,
+        *,
+        concatenation: int | Sequence[int] = 0,
+        **options: Any,
+    ) -> None:
+        """Keeps rows of what `sms.batch` gave for these arguments."""
+        for row in self.dice.sample(range(len(rows)), min(len(rows), MOST_ROWS)):
+            said = text.render(values[row]) if isinstance(text, sms.Template) else text
+            reference = concatenation if isinstance(concatenation, int) else concatenation[row]
+            self.lines(rows[row], destinations[row], said, envelope, concatenation=reference, **options)
+
+    def tpdu(self, tpdu: Any) -> bytes:
+        """`tpdu.encode()`, kept."""
+        octets: bytes = tpdu.encode()
+
+        def pdus() -> list[Pdu]:
+            direction, asked = of_attributes(tpdu)
+            return [Pdu(octets, direction, asked | {"service_centre": ""})]
+
+        self.keep(pdus)
+        return octets
+
+    def overhear(self, name: str, speaks: Callable[..., Any]) -> Callable[..., Any]:
+        """The function `name` of the codec, which is then heard by the method of that name."""
+        hears = getattr(self, name)
+
+        @functools.wraps(speaks)
+        def overheard(*args: Any, **kwargs: Any) -> Any:
+            if isinstance(kwargs.get("elements"), Iterator):  # which can be read only once
+                kwargs["elements"] = tuple(kwargs["elements"])
+            said = speaks(*args, **kwargs)
+            hears(said, *args, **kwargs)
+            return said
+
+        return overheard
+
+
+SESSION = Recorder()
+SAID: list[str] = []  # for the terminal's summary
+
+
+def encoded(tpdu: Any) -> bytes:
+    """`tpdu.encode()`, to be read by the other decoders at the end of the session too."""
+    return SESSION.tpdu(tpdu)
+
+
+@contextmanager
+def listening() -> Iterator[Recorder]:
+    """Overhears `encode`, `lines` and `batch` of the codec by whatever module they are called."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("encode", "lines", "batch"):
+            speaks = getattr(sms, name, None)
+            if speaks is None:
+                continue
+            overheard = SESSION.overhear(name, speaks)
+            for module in list(sys.modules.values()):
+                if getattr(module, "__dict__", {}).get(name) is speaks:
+                    patch.setattr(module, name, overheard)
+        yield SESSION
+
+
+def goes_last(items: list[pytest.Item]) -> None:
+    """Puts the test that asks the witnesses behind all others."""
+    items.sort(key=lambda item: item.name == "test_every_pdu_that_the_tests_encoded_reads_the_same_elsewhere")
