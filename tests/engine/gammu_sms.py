@@ -20,10 +20,11 @@ RELATIVE = 2  # SMS_Validity_RelativeFormat
 UNICODE, DEFAULT, OCTETS = 1, 3, 5  # GSM_Coding_Type
 ASCII_NAME = re.compile(r"[A-Za-z0-9 !\"#%&'()*+,./:;<=>?-]*")  # characters whose septet is their ASCII code
 
-# `number` (as in Found of tshark_sms), `service_centre`, `reference`, `replaces` (of TP-PID 0x41 to 0x47 the last digit, else 0), `alphabet` (0 GSM 7-bit,
-# 1 octets, 2 UCS2, None another), `message_class`, `relative` (TP-VP's octet), `header` (TP-UDH), `text`, `octets`,
-# `reply_path`, `reject_duplicates`; of reports `outcome`; `service_centre_time`, `discharge_time` and `expires` as
-# (year of the century, month, day, hour, minute, second, quarters of an hour east).  {} is a PDU that libgammu refused.
+# `number` (as that of tshark_sms), `service_centre`, `reference`, `replaces` (of TP-PID 0x41 to 0x47 the last digit,
+# else 0), `alphabet` (0 GSM 7-bit, 1 octets, 2 UCS2, None another), `message_class`, `relative` (TP-VP's octet),
+# `header` (TP-UDH), `text`, `octets`, `reply_path`, `reject_duplicates`; of reports `outcome`; `service_centre_time`,
+# `discharge_time` and `expires` as (year of the century, month, day, hour, minute, second, quarters of an hour east).
+# {} is a PDU that libgammu refused.
 Found = dict[str, Any]
 
 
@@ -64,7 +65,7 @@ def found(line: str) -> Found:
         return {}
     # fmt: off
     (kind, centre, reply_path, duplicates, number, reference, replaces, coding, message_class, validity, relative,
-     header, _, data, outcome, centre_time, other_time) = fields[1:]
+     header, _, data, outcome, discharge_time, time) = fields[1:]
     # fmt: on
     read: Found = {
         "kind": KINDS[int(kind)],
@@ -74,8 +75,8 @@ def found(line: str) -> Found:
     if read["kind"] == "status_report":
         read["reference"] = int(reference)
         read["outcome"] = int(outcome)
-        read["service_centre_time"] = moment(centre_time)
-        read["discharge_time"] = moment(other_time)
+        read["service_centre_time"] = moment(time)
+        read["discharge_time"] = moment(discharge_time)
         return read
     read["replaces"] = int(replaces)
     read["message_class"] = int(message_class) if int(message_class) >= 0 else None
@@ -86,12 +87,12 @@ def found(line: str) -> Found:
     read["text"] = unicode(data) if alphabet in (0, 2) else None
     read["octets"] = bytes.fromhex(data) if alphabet == 1 else None
     if read["kind"] == "deliver":
-        read["service_centre_time"] = moment(other_time)
+        read["service_centre_time"] = moment(time)
     else:
         read["reference"] = int(reference)
         read["reject_duplicates"] = duplicates == "1"
         read["relative"] = int(relative) if int(validity) == RELATIVE else None
-        read["expires"] = moment(other_time)
+        read["expires"] = moment(time)
     return read
 
 
@@ -124,6 +125,9 @@ def expected(asked: Found) -> Found | None:
             due.pop(name, None)
     else:
         due["replaces"] = asked["protocol"] - 0x40 if 0x41 <= asked["protocol"] <= 0x47 else 0
+        # The codings of automatic deletion have classes like the general ones (3GPP TS 23.038 §4): reads none there.
+        if asked["coding"] >> 6 == 1:
+            due["message_class"] = None
     if asked.get("validity_format") == 2:
         due["relative"] = asked["relative"]
     # Addresses of up to 20 semi-octets (§9.1.2.5): refuses from 18 on, and leaves *, #, a, b and c out (§9.1.2.3).

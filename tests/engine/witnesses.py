@@ -38,6 +38,7 @@ PERIODS_S = [
 ]
 LONGEST_EXACT_S = 99 * 3_600 + 59 * 60 + 59  # §9.2.3.12.3, semi-octets of hours, minutes and seconds
 GSM7, OCTETS, UCS2 = 0, 1, 2
+EXTENDED = "\f^{}\\[~]|€"  # two septets each: 3GPP TS 23.038 §6.2.1.1
 OPTIONS: dict[str, Any] = {
     "alphabet": "auto",
     "national": "off",
@@ -157,6 +158,15 @@ def head(elements: Sequence[tuple[int, bytes]]) -> Asked:
     }
 
 
+def length_of(content: str | bytes, alphabet: int, header: int) -> int:
+    """TP-UDL: 3GPP TS 23.040 §9.2.3.16."""
+    if isinstance(content, bytes):
+        return header + len(content)
+    if alphabet == UCS2:
+        return header + len(content.encode("utf-16-be"))
+    return -(-8 * header // 7) + len(content) + sum(map(content.count, EXTENDED))
+
+
 def body(content: str | bytes, coding: int, elements: Sequence[tuple[int, bytes]]) -> Asked:
     """What decoders should make of the user data: nothing is asked of national shifts, nor of reserved codings."""
     alphabet = alphabet_of(coding)
@@ -164,10 +174,14 @@ def body(content: str | bytes, coding: int, elements: Sequence[tuple[int, bytes]
         return {}
     asked: Asked = {"alphabet": alphabet}
     if isinstance(content, bytes):
-        return asked | {"octets": content, "text": None} if alphabet == OCTETS else asked
-    if {identifier for identifier, _ in elements} & {0x24, 0x25}:
-        return asked
-    return asked | {"text": content, "octets": b"" if not content and not elements else None}
+        asked["octets"] = content
+    elif not {identifier for identifier, _ in elements} & {0x24, 0x25}:
+        asked["text"] = content
+    if len(asked) == 2:
+        asked["length"] = length_of(content, alphabet, len(header_of(elements)))
+        if content:
+            asked["octets" if "text" in asked else "text"] = None
+    return asked
 
 
 def submits(
@@ -244,11 +258,11 @@ def of_attributes(tpdu: Any) -> tuple[str, Asked]:
     if hasattr(tpdu, "address_type"):
         asked["address_type"] = tpdu.address_type
     times = []
-    for name in ("service_centre_time", "discharge_time"):
-        at_ms = getattr(tpdu, f"{name}_ms", None)
+    for event in ("service_centre", "discharge"):
+        at_ms = getattr(tpdu, f"{event}_time_ms", None)
         if at_ms is not None:
-            times.append(moment(at_ms // 1_000, getattr(tpdu, f"{name}_zone") or 0))
-            asked[name] = times[-1]
+            times.append(moment(at_ms // 1_000, getattr(tpdu, f"{event}_zone") or 0))
+            asked[f"{event}_time"] = times[-1]
     if times and len(times) == 1 + (kind == "status_report"):
         asked["times"] = times
     if kind == "submit":
