@@ -28,9 +28,13 @@ ASCII_NAME = re.compile(r"[A-Za-z0-9 !\"#%&'()*+,./:;<=>?-]*")  # characters who
 Found = dict[str, Any]
 
 
+def compiler() -> str | None:
+    return shutil.which("cc") or shutil.which("gcc")
+
+
 def missing() -> list[str]:
     """What is not on this machine, by the names of Debian's packages."""
-    absent = [] if shutil.which("gcc") else ["gcc"]
+    absent = [] if compiler() else ["gcc"]
     if not shutil.which("pkg-config"):
         return [*absent, "pkg-config"]
     if subprocess.run(["pkg-config", "--exists", "gammu"], check=False).returncode:
@@ -46,7 +50,7 @@ def reader() -> tuple[tempfile.TemporaryDirectory[str], Path]:
     flags = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "gammu"], check=True, capture_output=True, text=True
     ).stdout.split()
-    subprocess.run(["gcc", "-O2", "-o", str(program), str(SOURCE), *flags], check=True)
+    subprocess.run([str(compiler()), "-O2", "-o", str(program), str(SOURCE), *flags], check=True)
     return folder, program
 
 
@@ -112,7 +116,7 @@ def expected(asked: Found) -> Found | None:
     """What libgammu 1.42 should read, by its own errors; None where it does not read the like at all."""
     if asked["kind"] not in ("submit", "deliver", "status_report"):
         return None
-    due = {
+    due: Found = {
         name: asked[name]
         for name in (
             *("kind", "service_centre", "number", "reference", "message_class", "header", "alphabet", "text", "octets"),
