@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import msgspec
 
 USER_0 = 147  # LINKTYPE_USER0
 INBOUND, OUTBOUND = 1, 2  # epb_flags, bits 0-1
-AT_ONCE = 10_000  # packets; the JSON of each takes about 1,500 octets
+AT_ONCE = 5_000  # packets; the JSON of each takes about 1,500 octets
 DIRECTIONS = {"ms2sc": INBOUND, "sc2ms": OUTBOUND}
 OPTIONS = [
     *("-o", 'uat:user_dlts:"User 0 (DLT=147)","gsm_sms","0","","0",""'),
@@ -221,25 +222,29 @@ def read(layers: dict[str, list[str]], direction: str) -> Found:
     return said | user_data(shown)
 
 
-def decode(packets: list[tuple[bytes, str]]) -> list[Found]:
-    """What tshark reads in each TPDU, given with its direction, "ms2sc" or "sc2ms"."""
-    return [one for at in range(0, len(packets), AT_ONCE) for one in decode_some(packets[at : at + AT_ONCE])]
-
-
-def decode_some(packets: list[tuple[bytes, str]]) -> list[Found]:
+def print_json(packets: list[tuple[bytes, str]]) -> bytes:
     names = [option for name in FIELDS for option in ("-e", f"gsm_sms.{name}")]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tpdus.pcapng"
         file.write_bytes(capture(packets))
-        ran = subprocess.run(
+        return subprocess.run(
             ["tshark", "-r", str(file), *OPTIONS, "-T", "json", *names, "-e", "_ws.malformed"],
             check=True,
             capture_output=True,
             timeout=120,
             env={**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder},  # nobody's own preferences
-        )
-    shown = msgspec.json.decode(ran.stdout)
-    return [found(one["_source"]["layers"], direction) for one, (_, direction) in zip(shown, packets, strict=True)]
+        ).stdout
+
+
+def decode(packets: list[tuple[bytes, str]]) -> list[Found]:
+    """What tshark reads in each TPDU, given with its direction, "ms2sc" or "sc2ms"."""
+    portions = [packets[at : at + AT_ONCE] for at in range(0, len(packets), AT_ONCE)]
+    with ThreadPoolExecutor(2) as pool:  # the next portion is dissected while this one is read
+        return [
+            found(one["_source"]["layers"], direction)
+            for portion, printed in zip(portions, pool.map(print_json, portions), strict=True)
+            for one, (_, direction) in zip(msgspec.json.decode(printed), portion, strict=True)
+        ]
 
 
 def decode_submits(tpdus: list[bytes]) -> list[Found]:
