@@ -121,6 +121,8 @@ int main(void)
 	static unsigned char pdu[4 * LONGEST];
 	static char line[4 * LONGEST];
 
+	/* Whatever libgammu falls over, the answers to the PDUs before it are out. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin)) {
 		int length;
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).with_name("gammu_sms.c")
+TABS, UNREAD = 17, "-1"  # of a line
 NO_ERROR = 1  # ERR_NONE of gammu-error.h
 KINDS = {1: "deliver", 2: "status_report", 3: "submit"}  # GSM_SMSMessageType
 RELATIVE = 2  # SMS_Validity_RelativeFormat
@@ -24,7 +25,7 @@ ASCII_NAME = re.compile(r"[A-Za-z0-9 !\"#%&'()*+,./:;<=>?-]*")  # characters who
 # else 0), `alphabet` (0 GSM 7-bit, 1 octets, 2 UCS2, None another), `message_class`, `relative` (TP-VP's octet),
 # `header` (TP-UDH), `text`, `octets`, `reply_path`, `reject_duplicates`; of reports `outcome`; `service_centre_time`,
 # `discharge_time` and `expires` as (year of the century, month, day, hour, minute, second, quarters of an hour east).
-# {} is a PDU that libgammu refused.
+# {} is a PDU that libgammu refused, or fell over.
 Found = dict[str, Any]
 
 
@@ -103,9 +104,14 @@ def found(line: str) -> Found:
 def decode(pdus: list[bytes]) -> list[Found]:
     """What libgammu reads in each PDU, which begins with its service centre: 00 where it names none."""
     _, program = reader()
-    lines = "".join(f"{pdu.hex()}\n" for pdu in pdus)
-    ran = subprocess.run([str(program)], input=lines, check=True, capture_output=True, text=True, timeout=60)
-    return [found(line) for line in ran.stdout.splitlines()]
+    said: list[Found] = []
+    while len(said) < len(pdus):
+        lines = "".join(f"{pdu.hex()}\n" for pdu in pdus[len(said) :])
+        ran = subprocess.run([str(program)], input=lines, check=False, capture_output=True, text=True, timeout=60)
+        said += [found(line) for line in ran.stdout.splitlines() if line.count("\t") == TABS or line == UNREAD]
+        if ran.returncode:
+            said.append({})  # the next one made libgammu fall over
+    return said
 
 
 def units(text: str) -> int:

@@ -229,7 +229,7 @@ def test_a_change_of_any_octet_is_noticed() -> None:
     for pdu in pdus:
         for place in range(len(pdu.tpdu)):
             octets = bytearray(pdu.tpdu)
-            octets[place] ^= 1
+            octets[place] ^= 2
             changed.append(witnesses.Pdu(bytes(octets), pdu.direction, pdu.asked))
     differences = "\n".join(witnesses.compare(changed).differences)
     assert [pdu.tpdu.hex() for pdu in changed if pdu.tpdu.hex() not in differences] == []

@@ -74,7 +74,7 @@ OUTCOME = ["dis_field.definition", "dis_field.st_error", "dis.field_st_reason"]
 ELEMENTS = ["ie_identifier", "dis_field_ud_iei.length", "ie_data", *INDICATION, *CONCATENATION, *PORTS, *SHIFTS]
 FIELDS = [
     *("tp-mti", "tp-oa", "tp-da", "tp-ra", "sms_text", "sms_body", "vp.validity_period", "vp.validity_period_format"),
-    *("dcs.message_class", "dcs.message_class_defined"),
+    *("dcs.message_class", "dcs.message_class_defined", "dis_field_udh.gsm.fill_bits"),
     *NUMBERS.values(),
     *(name for name, _ in FLAGS.values()),
     *TIME,
@@ -163,9 +163,11 @@ def user_data(shown: dict[str, list[str]]) -> Found:
             shown.get("ie_identifier", ()), shown.get("dis_field_ud_iei.length", ()), strict=True
         )
     ]
+    fill_bits = shown.get("dis_field_udh.gsm.fill_bits", ["0"])  # between header and first septet
     body = shown["sms_body"][0] if "sms_body" in shown else None
     read: Found = {
         "outline": outline,
+        "fill_bits": int(fill_bits[0], 0),
         "text": shown["sms_text"][0] if "sms_text" in shown else None,
         "octets": None if body is None else bytes.fromhex(body.replace("<MISSING>", "")),  # its word for nothing
     }
@@ -257,7 +259,7 @@ def decode_submits(tpdus: list[bytes]) -> list[Found]:
 def expected(asked: Found) -> Found:
     """What tshark 4.0 should read, by its own errors."""
     due = {name: value for name, value in asked.items() if name not in ("header", "alphabet", "service_centre")}
-    due["malformed"] = False
+    due |= {"malformed": False, "fill_bits": 0}
     # Of an international number with less than four digits tshark may read the filler (§9.1.2.3) as a part of the
     # country code.
     if re.fullmatch(r"\+\d{1,3}", asked.get("number", "")):
@@ -265,7 +267,7 @@ def expected(asked: Found) -> Found:
     # Fields of the enhanced format follow in seven octets, whichever they are (§9.2.3.12.3): tshark takes a relative
     # period in it to end TP-VP behind its own octet, and reads all that follows out of place.
     if due.pop("inner", False):
-        for name in ("length", "text", "octets", "elements", "outline", "malformed"):
+        for name in ("length", "text", "octets", "elements", "outline", "fill_bits", "malformed"):
             due.pop(name, None)
     # A text is for tshark a C string, which U+0000 ends.
     if due.get("text") is not None:
