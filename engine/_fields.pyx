@@ -25,6 +25,7 @@ cdef enum:
     ALPHANUMERIC_TYPE = 5  # bits 6 to 4 of the type of address
     INTERNATIONAL_TYPE = 1
     MOST_DIGITS = 20  # semi-octets of an address: §9.1.2.5
+    LONGEST_ADDRESS = 255  # octets, whatever is allowed
     MOST_LETTERS = 11  # characters of a name in as many semi-octets
 
     MINUTE_S = 60
@@ -197,7 +198,7 @@ cdef int write_service_centre(str number, Writer* out) except -1:
 
 cdef str read_digits(Reader* source, const uint8_t* octets, int count, bint international, str field, list faults):
     """Number of `count` semi-octets; a filler may end it, for some count it in."""
-    cdef char text[1 + 2 * 128]
+    cdef char text[1 + 2 * LONGEST_ADDRESS]
     cdef int length = 0
     cdef int digit
     cdef int i
@@ -220,7 +221,7 @@ cdef str read_digits(Reader* source, const uint8_t* octets, int count, bint inte
 
 cdef str read_any(Reader* source, int address_type, int semi_octets, str field, list faults):
     """The number or the name in the next octets."""
-    cdef uint8_t padded[128 + 8]
+    cdef uint8_t padded[LONGEST_ADDRESS + 8]
     cdef Py_ssize_t count = (semi_octets + 1) >> 1
     cdef const uint8_t* octets
     if source.end - source.at < count:
@@ -254,8 +255,7 @@ cdef str read_service_centre(Reader* source, list faults):
     if length == 0:
         return ""
     if 2 * (length - 1) > MOST_DIGITS:
-        # Nobody knows where the TPDU begins then, so this is raised whoever asks.
-        raise CodecError("more than 20 digits", "service_centre", source.at - 1 - source.start)
+        fault(faults, "more than 20 digits", "service_centre", source.at - 1 - source.start)
     address_type = octet(source, "service_centre")
     return read_any(source, address_type, 2 * (length - 1), "service_centre", faults)
 

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t
 
 cdef enum:
     ESCAPE = 0x1B
-    LONGEST = 255  # septets in one user data field: TP-UDL is one octet
+    LONGEST = 304  # septets that are read at once: 255 octets, the longest that a length can say
 
 
 cdef Py_ssize_t spread(

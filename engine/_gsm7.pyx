@@ -52,15 +52,17 @@ EXTENSION = {
 
 cdef enum:
     ESCAPED = 0x80  # above a septet: it stands in the extension table
-    ABSENT = 0xFF  # the alphabet has no such character; no escaped septet is 0x7F
+    ABSENT = 0x1FF  # the tables have no such character
+    EMPTY = 0xFF  # the same in the table below: no septet behind a default escape is 0x7F
     KNOWN = 0x0400  # one past the last code point of the map below; Greek capitals end at U+03A9
     EURO = 0x20AC  # the only character of both tables beyond it
     LATIN = 0x100
     SPACE = 0x20
-    PACKED = 224  # octets of LONGEST septets behind six fill bits
+    PACKED = 267  # octets of LONGEST septets behind six fill bits
+    MOST_SEPTETS = 255  # TP-UDL is one octet
 
 cdef uint64_t HIGH_BITS = 0x8080808080808080ULL
-cdef uint8_t SEPTETS[KNOWN]  # code point → septet, escaped septet or ABSENT
+cdef uint8_t SEPTETS[KNOWN]  # code point → septet, escaped septet or EMPTY
 cdef uint16_t CHARACTERS[128]
 cdef uint16_t EXTENDED[128]  # 0 where the extension table has nothing
 cdef uint8_t LATIN_CHARACTERS[128]  # 0 where the character is none of Latin-1, or the septet is the escape
@@ -70,7 +72,7 @@ cdef int fill_tables() except -1:
     cdef Py_UCS4 one
     cdef int septet
     for septet in range(KNOWN):
-        SEPTETS[septet] = ABSENT
+        SEPTETS[septet] = EMPTY
     for septet in range(128):
         one = DEFAULT[septet]
         CHARACTERS[septet] = <uint16_t>one
@@ -94,8 +96,10 @@ fill_tables()
 
 cdef inline int septet_of(Py_UCS4 one) noexcept nogil:
     """The septet of a character, with ESCAPED above it where it takes two, or ABSENT."""
+    cdef int found
     if one < KNOWN:
-        return SEPTETS[one]
+        found = SEPTETS[one]
+        return ABSENT if found == EMPTY else found
     if one == EURO:
         return ESCAPED | 0x65
     return ABSENT
@@ -305,7 +309,7 @@ cdef str text_of(const uint8_t* septets, Py_ssize_t count, int single, int locki
 
 
 cdef str read(const uint8_t* octets, int first_bit, int count):
-    """The text of at most 255 septets in the default alphabet; reads as far as `unpack_septets` does."""
+    """The text of at most LONGEST septets in the default alphabet; reads as far as `unpack_septets` does."""
     cdef uint8_t septets[LONGEST + 8]
     unpack_septets(octets, first_bit, count, septets)
     return text_of(septets, count, 0, 0)
@@ -386,7 +390,7 @@ def unpack(bytes octets not None, int septets, int fill_bits=0):
     cdef Py_ssize_t needed = (fill_bits + 7 * septets + 7) >> 3
     if not 0 <= fill_bits <= 6:
         raise CodecError("fill bits reach the next septet: 0 to 6", "fill_bits")
-    if not 0 <= septets <= LONGEST:
+    if not 0 <= septets <= MOST_SEPTETS:
         raise CodecError("0 to 255 septets can be read at once", "septets")
     if needed > len(octets):
         raise CodecError("too few octets", "user_data", len(octets))

@@ -115,8 +115,8 @@ def read(object pdu_hex not None, object length=None, *, bint strict=True):
 
     `pdu_hex` is str or bytes, in either case of digits.  `length` is the number of TPDU octets that the modem
     stated, checked where given.  FF behind the TPDU, the filler of a stored record, is allowed.  Raises
-    CodecError; its offset is in octets of the whole PDU.  `strict` is as for `decode`; what is no hex, and an
-    address in front that hides where the TPDU begins, is raised always.
+    CodecError; its offset is in octets of the whole PDU.  `strict` is as for `decode`; what is no hex is raised
+    always.
     """
     cdef uint8_t record[2 * LONGEST_RECORD]
     cdef Reader source

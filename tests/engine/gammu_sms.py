@@ -155,6 +155,8 @@ def expected(asked: Found) -> Found | None:
         misread = due["text"].replace("~", "~~").replace("\x01", "~")
         due["text"] = misread + "\0" * (2 * units(due["text"]) - units(misread))
     # Of the years 90 to 99 of the century ten are taken away (§9.2.3.11 has no such pivot).
+    if "service_centre" in due:
+        due["service_centre"] = re.sub("[*#abc]", "", str(due["service_centre"]))
     for name in ("service_centre_time", "discharge_time", "expires"):
         if name in due and due[name][0] >= 90:
             due[name] = (due[name][0] - 10, *due[name][1:])

@@ -202,8 +202,9 @@ def test_a_batch_reads_the_same_elsewhere() -> None:
     destinations = [number(dice) for _ in range(500)]
     names = [(dice.choice(("Zoë", "Łukasz", "李娜", None)), "€" * dice.randrange(300)) for _ in destinations]
     template = sms.Template("Hello {name:you}, {rest:nothing}")
-    batch(destinations, template, names, concatenation=[dice.randrange(256) for _ in destinations], wants_report=True)
-    batch(destinations, b"\0\xff" * 100, concatenation=7, validity_s=3_600)
+    references = [dice.randrange(256) for _ in destinations]
+    batch(destinations, template, names, sms.Envelope(wants_report=True), references)
+    batch(destinations, b"\0\xff" * 100, None, sms.Envelope(validity_s=3_600), 7)
     agreed(recorder)
 
 

@@ -186,7 +186,7 @@ def body(content: str | bytes, coding: int, elements: Sequence[tuple[int, bytes]
 
 
 def submits(
-    destination: str, text: str | bytes, envelope: Any = None, *, concatenation: int = 0, **options: Any
+    destination: str, text: str | bytes, envelope: Any = None, concatenation: int = 0, **options: Any
 ) -> list[Asked]:
     """What each part of a message is asked to say."""
     if envelope is not None:
@@ -392,15 +392,13 @@ class Recorder:
         text: Any,
         values: Any = None,
         envelope: Any = None,
-        *,
         concatenation: int | Sequence[int] = 0,
-        **options: Any,
     ) -> None:
         """Keeps rows of what `sms.batch` gave for these arguments."""
         for row in self.dice.sample(range(len(rows)), min(len(rows), MOST_ROWS)):
             said = text.render(values[row]) if isinstance(text, sms.Template) else text
             reference = concatenation if isinstance(concatenation, int) else concatenation[row]
-            self.lines(rows[row], destinations[row], said, envelope, concatenation=reference, **options)
+            self.lines(rows[row], destinations[row], said, envelope, reference)
 
     def tpdu(self, tpdu: Any) -> bytes:
         """`tpdu.encode()`, kept."""
