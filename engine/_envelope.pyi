@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TypedDict, final
 
-class Options(TypedDict, total=False):
-    """What an Envelope is made of, for `**options: Unpack[Options]`."""
+class _Options(TypedDict, total=False):
+    """What an Envelope is made of, for `**options: Unpack[_Options]`."""
 
     alphabet: str
     national: str
@@ -47,7 +47,7 @@ class Envelope:
         elements: Iterable[tuple[int, bytes]] = (),
         service_centre: str = "",
     ) -> Envelope:
-        """`alphabet` is "auto", "gsm7" or "ucs2", `national` "off", "single" or "all", `elements` (identifier, octets)."""
+        """`alphabet` is "auto", "gsm7" or "ucs2", `national` "off", "single" or "all"; elements are (id, octets)."""
     @property
     def alphabet(self) -> str: ...
     @property

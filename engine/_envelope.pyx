@@ -8,7 +8,6 @@ cimport cython
 
 from engine._fields cimport (
     GSM7,
-    OCTETS,
     UCS2,
     alphabet_of,
     coding_of,

@@ -20,6 +20,7 @@ cdef struct Reader:
 cdef int fault(list faults, str reason, str field, Py_ssize_t offset) except -1
 cdef int octet(Reader* source, str field) except -1
 cdef const uint8_t* span(Reader* source, Py_ssize_t count, str field) except NULL
+cdef int number_of(object value, str field) except -1
 cdef int write_address(str number, str field, Writer* out, bint any=*) except -1
 cdef int write_anyone(str sender, int address_type, str field, Writer* out) except -1
 cdef int write_service_centre(str number, Writer* out) except -1

@@ -73,6 +73,13 @@ cdef const uint8_t* span(Reader* source, Py_ssize_t count, str field) except NUL
     return at
 
 
+cdef int number_of(object value, str field) except -1:
+    """A field of one octet."""
+    if not 0 <= value <= 255:
+        raise CodecError("not 0 to 255", field)
+    return value
+
+
 # Addresses
 
 

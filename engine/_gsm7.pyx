@@ -12,7 +12,6 @@ edge, are then a look at one octet.  The C functions take a str as CPython holds
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport (
-    PyUnicode_1BYTE_KIND,
     PyUnicode_2BYTE_KIND,
     PyUnicode_DATA,
     PyUnicode_FromKindAndData,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from typing_extensions import Unpack
 
-from engine._envelope import Envelope, Options
+from engine._envelope import Envelope, _Options
 from engine._template import Template
 
 def encode(
@@ -13,13 +13,11 @@ def encode(
     envelope: Envelope | None = None,
     *,
     concatenation: int = 0,
-    **options: Unpack[Options],
+    **options: Unpack[_Options],
 ) -> list[bytes]:
     """SMS-SUBMIT TPDUs without service centre, TP-MR 0.  Octets are 8-bit data."""
 
-def lines(
-    destination: str, text: str | bytes, envelope: Envelope | None = None, concatenation: int = 0
-) -> list[bytes]:
+def lines(destination: str, text: str | bytes, envelope: Envelope | None = None, concatenation: int = 0) -> list[bytes]:
     """Hex for AT+CMGS of each part, service centre first, without the Ctrl-Z."""
 
 def batch(

@@ -90,7 +90,9 @@ cdef list message(str destination, object text, Envelope envelope, object concat
     return write_parts(destination, &planned, envelope, concatenation, as_line)
 
 
-def encode(str destination not None, object text not None, Envelope envelope=None, *, object concatenation=0, **options):
+def encode(
+    str destination not None, object text not None, Envelope envelope=None, *, object concatenation=0, **options
+):
     """The SMS-SUBMIT TPDUs of `text`, in order, without the service centre's address and with TP-MR 0.
 
     `text` is str, or bytes for 8-bit data.  `concatenation` is the reference that joins the parts, unused where
@@ -104,8 +106,9 @@ def encode(str destination not None, object text not None, Envelope envelope=Non
 def lines(str destination not None, object text not None, Envelope envelope=None, object concatenation=0):
     """What AT+CMGS is given of each part: service centre and TPDU in upper-case hex, without the Ctrl-Z.
 
-    Otherwise as `encode`, but for the options: making an envelope of them takes as long as the rest.  The number in AT+CMGS=<length> leaves out the service centre's address, which is one
-    octet where the envelope names none: half of the digits, less one.
+    Otherwise as `encode`, but for the options: making an envelope of them takes as long as the rest.  The number in
+    AT+CMGS=<length> leaves out the service centre's address, which is one octet where the envelope names none: half
+    of the digits, less one.
     """
     return message(destination, text, PLAIN if envelope is None else envelope, concatenation, True)
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Literal, overload
 
-from engine._tpdu import Command, Deliver, DeliverReport, StatusReport, Submit, SubmitReport
-from engine._user_data import Tpdu
+from engine._content import Tpdu
+from engine._reports import DeliverReport, StatusReport, SubmitReport
+from engine._tpdu import Command, Deliver, Submit
 
 @overload
 def decode(
@@ -20,9 +21,7 @@ def decode(
 ) -> Deliver | SubmitReport | StatusReport | DeliverReport | Submit | Command:
     """A bare TPDU, to the mobile ("sc2ms") or from it ("ms2sc")."""
 
-def read(
-    pdu_hex: str | bytes, length: int | None = None, *, strict: bool = True
-) -> Deliver | StatusReport | Submit:
+def read(pdu_hex: str | bytes, length: int | None = None, *, strict: bool = True) -> Deliver | StatusReport | Submit:
     """A PDU as a modem prints it.  `length` in TPDU octets, as the modem stated."""
 
 def join(tpdus: Iterable[Tpdu]) -> str:

@@ -8,10 +8,11 @@ from cpython.unicode cimport PyUnicode_DATA
 from libc.stdint cimport uint8_t
 
 from engine cimport _gsm7, _ucs2
-from engine._fields cimport GSM7, OCTETS, UCS2, Reader, fault, read_service_centre
+from engine._content cimport LONGEST_USER_DATA, Tpdu
+from engine._fields cimport GSM7, UCS2, Reader, fault, read_service_centre
 from engine._octets cimport read_hex
-from engine._tpdu cimport Command, Deliver, DeliverReport, StatusReport, Submit, SubmitReport
-from engine._user_data cimport LONGEST_USER_DATA, Tpdu
+from engine._reports cimport DeliverReport, StatusReport, SubmitReport
+from engine._tpdu cimport Command, Deliver, Submit
 
 from engine.errors import CodecError
 

@@ -4,7 +4,7 @@ from typing import Final, final
 
 from typing_extensions import Unpack
 
-from engine._envelope import Envelope, Options
+from engine._envelope import Envelope, _Options
 
 LOOK_ALIKES: Final[dict[int, str]]
 
@@ -37,8 +37,8 @@ class Measure:
     def forced_at(self) -> int | None:
         """Where it stands, in characters."""
 
-def measure(text: str | bytes, envelope: Envelope | None = None, **options: Unpack[Options]) -> Measure:
+def measure(text: str | bytes, envelope: Envelope | None = None, **options: Unpack[_Options]) -> Measure:
     """How `text` would go."""
 
-def cut(text: str, envelope: Envelope | None = None, **options: Unpack[Options]) -> list[str]:
+def cut(text: str, envelope: Envelope | None = None, **options: Unpack[_Options]) -> list[str]:
     """The text of each part."""

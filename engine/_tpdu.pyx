@@ -1,7 +1,7 @@
-"""The six TPDUs of 3GPP TS 23.040 §9.2.2: which fields each has, in which order, in and out.
+"""The TPDUs that carry a message or speak of one: SMS-DELIVER, SMS-SUBMIT and SMS-COMMAND.  3GPP TS 23.040 §9.2.2.
 
-Each is read by `take`, written by `write`, and can be built from its fields.  Knows neither the hex that a modem
-prints nor messages of several parts.
+Which fields each has, in which order, in and out: each is read by `take`, written by `write`, and can be built from
+its fields.  Knows neither the hex that a modem prints nor messages of several parts.
 
 Reading trusts nothing, and what the standard says to ignore is ignored, since a message that cannot be read is a
 message lost.  What is wrong is raised, or kept in the list of faults where there is one.
@@ -11,11 +11,13 @@ cimport cython
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
+from engine._content cimport HAS_HEADER, Tpdu
 from engine._envelope cimport Envelope
 from engine._fields cimport (
     OCTETS,
     Reader,
     enhanced_seconds,
+    number_of,
     octet,
     read_address,
     read_time,
@@ -25,17 +27,12 @@ from engine._fields cimport (
     write_time,
 )
 from engine._octets cimport Writer, claim, put
-from engine._user_data cimport HAS_HEADER, Tpdu
 
 from engine.errors import CodecError
 
 cdef enum:
-    # TP-MTI, §9.2.3.1; which of two it is depends on the direction.
-    DELIVER = 0
-    DELIVER_REPORT = 0
+    DELIVER = 0  # TP-MTI, §9.2.3.1
     SUBMIT = 1
-    SUBMIT_REPORT = 1
-    STATUS_REPORT = 2
     COMMAND = 2
 
     # Bits of the first octet, §9.2.2: not all of them mean the same in each.
@@ -46,85 +43,15 @@ cdef enum:
     VALIDITY_ENHANCED = 0x08
     VALIDITY_RELATIVE = 0x10
     VALIDITY_ABSOLUTE = 0x18
-    REPORT = 0x20  # TP-SRI, TP-SRR, TP-SRQ
+    REPORT = 0x20  # TP-SRI, TP-SRR
     REPLY_PATH = 0x80  # TP-RP
 
     SINGLE_SHOT = 0x40  # of an enhanced validity
 
-    HAS_PROTOCOL = 0x01  # TP-PI, §9.2.3.27
-    HAS_CODING = 0x02
-    HAS_USER_DATA = 0x04
-    MORE_PARAMETERS = 0x80
-
     ALPHANUMERIC_TYPE = 5
 
-    # Octets of TP-UD, §9.2.2, and of TP-CD, §9.2.3.21.
-    MOST = 140
-    MOST_OF_STATUS_REPORT = 143  # 131 are what is sure: a short recipient leaves more
-    MOST_OF_SUBMIT_REPORT = 152
-    MOST_OF_DELIVER_REPORT = 159
-    MOST_OF_COMMAND = 156
-
-
-cdef int number_of(object value, str field) except -1:
-    """A field of one octet."""
-    if not 0 <= value <= 255:
-        raise CodecError("not 0 to 255", field)
-    return value
-
-
-cdef bint only_filler(Reader* source) noexcept nogil:
-    """Whether nothing is left, or nothing but the filler of a stored record."""
-    cdef const uint8_t* at = source.at
-    if at < source.end and not source.filled:
-        return False
-    while at < source.end:
-        if at[0] != 0xFF:
-            return False
-        at += 1
-    return True
-
-
-# Parameters that a report may bring: TP-PI says which of TP-PID, TP-DCS and TP-UD there are.
-
-
-cdef int skip_more(Reader* source, int present) except -1:
-    """Bit 7 of TP-PI announces another octet of it, which says nothing we know, and is not written again."""
-    while present & MORE_PARAMETERS:
-        present = octet(source, "parameters")
-    return 0
-
-
-cdef int take_parameters(Reader* source, Tpdu out, int present, int most, list faults) except -1:
-    if present & HAS_PROTOCOL:
-        out.protocol = octet(source, "protocol")
-    if present & HAS_CODING:
-        out.set_coding(octet(source, "coding"), faults, source.at - 1 - source.start)
-    if present & HAS_USER_DATA:
-        out.take_user_data(source, most, faults)
-    return 0
-
-
-cdef int write_parameters(int present, Tpdu self, Writer* out) except -1:
-    if present & HAS_PROTOCOL:
-        put(out, self.protocol)
-    if present & HAS_CODING:
-        put(out, self.coding)
-    if present & HAS_USER_DATA:
-        self.write_user_data(out)
-    return 0
-
-
-cdef int say_parameters(Tpdu self, object text, object protocol, object coding, tuple more, int most) except -1:
-    """Take over what a report is to bring, which is what is not empty; returns TP-PI."""
-    message_class, elements, single, locking = more
-    self.protocol = number_of(protocol, "protocol")
-    self.say(text, coding, message_class, elements, single, locking, most)
-    return (
-        (HAS_PROTOCOL if self.protocol else 0)
-        | (HAS_CODING if self.coding or coding is not None else 0)
-        | (HAS_USER_DATA if self.length else 0)
-    )
+    MOST = 140  # octets of TP-UD
+    MOST_OF_COMMAND = 156  # octets of TP-CD, §9.2.3.21
 
 
 @cython.final
@@ -208,100 +135,6 @@ cdef class Deliver(Tpdu):
     @property
     def reply_path(self):
         return self.first & REPLY_PATH != 0
-
-
-@cython.final
-@cython.no_gc
-@cython.auto_pickle(False)
-cdef class StatusReport(Tpdu):
-    """SMS-STATUS-REPORT: what became of a part we sent.  §9.2.2.3."""
-
-    def __init__(
-        self,
-        str recipient not None,
-        object text not None="",
-        *,
-        object reference=0,
-        object outcome=0,
-        object service_centre_time_ms=None,
-        int service_centre_zone=0,
-        object discharge_time_ms=None,
-        int discharge_zone=0,
-        object protocol=0,
-        object coding=None,
-        object message_class=None,
-        object elements=(),
-        int single=0,
-        int locking=0,
-        bint more_messages=False,
-        bint loop_prevention=False,
-        bint for_command=False,
-    ):
-        self.first = (
-            STATUS_REPORT
-            | (0 if more_messages else NO_MORE_MESSAGES)
-            | (LOOP_PREVENTION if loop_prevention else 0)
-            | (REPORT if for_command else 0)
-        )
-        self.recipient = recipient
-        self.reference = number_of(reference, "reference")
-        self.outcome = number_of(outcome, "outcome")
-        self.service_centre_time_ms = service_centre_time_ms
-        self.service_centre_zone = service_centre_zone
-        self.discharge_time_ms = discharge_time_ms
-        self.discharge_zone = discharge_zone
-        self.parameters = say_parameters(
-            self, text, protocol, coding, (message_class, elements, single, locking), MOST_OF_STATUS_REPORT
-        )
-        self.kind_of_address = self.encode()[3]
-
-    cdef int write(self, Writer* out) except -1:
-        cdef uint8_t* at
-        put(out, self.first)
-        put(out, self.reference)
-        write_anyone(self.recipient, self.kind_of_address, "recipient", out)
-        at = claim(out, 14)
-        if at != NULL:
-            write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
-            write_time(self.discharge_time_ms, self.discharge_zone, "discharge_time", at + 7)
-        put(out, self.outcome)
-        if self.parameters:
-            put(out, self.parameters & ~MORE_PARAMETERS)
-        return write_parameters(self.parameters, self, out)
-
-    cdef int take(self, Reader* source, list faults) except -1:
-        self.recipient = ""
-        self.first = <uint8_t>octet(source, "message_type")
-        self.reference = octet(source, "reference")
-        self.recipient = read_address(source, "recipient", &self.kind_of_address, faults)
-        self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
-        self.discharge_time_ms = read_time(span(source, 7, "discharge_time"), &self.discharge_zone)
-        self.outcome = octet(source, "outcome")
-        if not only_filler(source):
-            self.parameters = octet(source, "parameters")
-            skip_more(source, self.parameters)
-            take_parameters(source, self, self.parameters, MOST_OF_STATUS_REPORT, faults)
-        return 0
-
-    @property
-    def alphanumeric(self):
-        return (self.kind_of_address >> 4) & 7 == ALPHANUMERIC_TYPE
-
-    @property
-    def address_type(self):
-        return self.kind_of_address
-
-    @property
-    def more_messages(self):
-        return not self.first & NO_MORE_MESSAGES
-
-    @property
-    def loop_prevention(self):
-        return self.first & LOOP_PREVENTION != 0
-
-    @property
-    def for_command(self):
-        return self.first & REPORT != 0
 
 
 @cython.final
@@ -473,110 +306,3 @@ cdef class Command(Tpdu):
     @property
     def wants_report(self):
         return self.first & REPORT != 0
-
-
-@cython.final
-@cython.no_gc
-@cython.auto_pickle(False)
-cdef class SubmitReport(Tpdu):
-    """SMS-SUBMIT-REPORT: what the service centre says to a part, in an RP-ACK or an RP-ERROR.  §9.2.2.2a."""
-
-    def __init__(
-        self,
-        *,
-        object failure=None,
-        object service_centre_time_ms=None,
-        int service_centre_zone=0,
-        object text not None="",
-        object protocol=0,
-        object coding=None,
-        object message_class=None,
-        object elements=(),
-        int single=0,
-        int locking=0,
-    ):
-        self.first = SUBMIT_REPORT
-        self.failure = None if failure is None else number_of(failure, "failure")
-        self.service_centre_time_ms = service_centre_time_ms
-        self.service_centre_zone = service_centre_zone
-        self.parameters = say_parameters(
-            self,
-            text,
-            protocol,
-            coding,
-            (message_class, elements, single, locking),
-            MOST_OF_SUBMIT_REPORT - (self.failure is not None),
-        )
-        self.encode()
-
-    cdef int write(self, Writer* out) except -1:
-        cdef uint8_t* at
-        put(out, self.first)
-        if self.failure is not None:
-            put(out, self.failure)
-        put(out, self.parameters & ~MORE_PARAMETERS)
-        at = claim(out, 7)
-        if at != NULL:
-            write_time(self.service_centre_time_ms, self.service_centre_zone, "service_centre_time", at)
-        return write_parameters(self.parameters, self, out)
-
-    cdef int take(self, Reader* source, list faults) except -1:
-        """Whether the octets have a failure cause is not said by them: `failure` is None, or any number, before."""
-        self.first = <uint8_t>octet(source, "message_type")
-        if self.failure is not None:
-            self.failure = octet(source, "failure")
-        self.parameters = octet(source, "parameters")
-        skip_more(source, self.parameters)
-        self.service_centre_time_ms = read_time(span(source, 7, "service_centre_time"), &self.service_centre_zone)
-        return take_parameters(
-            source, self, self.parameters, MOST_OF_SUBMIT_REPORT - (self.failure is not None), faults
-        )
-
-
-@cython.final
-@cython.no_gc
-@cython.auto_pickle(False)
-cdef class DeliverReport(Tpdu):
-    """SMS-DELIVER-REPORT: what a mobile says to a part, in an RP-ACK or an RP-ERROR.  §9.2.2.1a."""
-
-    def __init__(
-        self,
-        *,
-        object failure=None,
-        object text not None="",
-        object protocol=0,
-        object coding=None,
-        object message_class=None,
-        object elements=(),
-        int single=0,
-        int locking=0,
-    ):
-        self.first = DELIVER_REPORT
-        self.failure = None if failure is None else number_of(failure, "failure")
-        self.parameters = say_parameters(
-            self,
-            text,
-            protocol,
-            coding,
-            (message_class, elements, single, locking),
-            MOST_OF_DELIVER_REPORT - (self.failure is not None),
-        )
-        self.encode()
-
-    cdef int write(self, Writer* out) except -1:
-        put(out, self.first)
-        if self.failure is not None:
-            put(out, self.failure)
-        put(out, self.parameters & ~MORE_PARAMETERS)
-        return write_parameters(self.parameters, self, out)
-
-    cdef int take(self, Reader* source, list faults) except -1:
-        """As that of a SubmitReport."""
-        self.first = <uint8_t>octet(source, "message_type")
-        if self.failure is not None:
-            self.failure = octet(source, "failure")
-        self.parameters = octet(source, "parameters")
-        skip_more(source, self.parameters)
-        return take_parameters(
-            source, self, self.parameters, MOST_OF_DELIVER_REPORT - (self.failure is not None), faults
-        )

@@ -11,14 +11,15 @@ of AT commands, the store or clocks.
 
 from enum import IntEnum
 
+from engine._content import Tpdu
 from engine._envelope import Envelope
 from engine._header import indication, ports
 from engine._pdu import batch, encode, line, lines
 from engine._reading import decode, join, read
+from engine._reports import DeliverReport, StatusReport, SubmitReport
 from engine._segmentation import Measure, cut, measure
 from engine._template import Template
-from engine._tpdu import Command, Deliver, DeliverReport, StatusReport, Submit, SubmitReport
-from engine._user_data import Tpdu
+from engine._tpdu import Command, Deliver, Submit
 
 __all__ = [
     "Alphabet",

@@ -1,4 +1,4 @@
-"""Stub of _user_data.pyx, where the behaviour is documented."""
+"""Stub of _content.pyx, where the behaviour is documented."""
 
 from typing_extensions import disjoint_base
 
