@@ -56,11 +56,11 @@ def content(
         alphabet = alphabet_of(coding)[0]
     elif isinstance(text, bytes):
         alphabet = OCTETS
-    elif single or locking or all(character in codes() for character in text):
+    elif all(character in codes(single, locking) for character in text):
         alphabet = GSM7
     else:
         alphabet = UCS2
-    if text and isinstance(text, bytes) != (alphabet == OCTETS):
+    if (isinstance(text, bytes) and alphabet == GSM7) or (isinstance(text, str) and text and alphabet == OCTETS):
         raise CodecError("octets are no text", "coding")
     if isinstance(text, str):
         if alphabet == GSM7 and not all(character in codes(single, locking) for character in text):
@@ -83,7 +83,7 @@ def build(kind: str, **given: Any) -> Tpdu:
     found = content(**said) if kind != "Command" else {}
     for name in ("originator", "recipient", "destination"):
         if name in given:
-            given["address_type"] = fields.type_of_address(given[name], name, names=kind != "Submit")
+            given["address_type"] = fields.type_of_address(given[name], name, names=True)
     if kind == "Submit" and "validity_format" not in given:
         given["validity_format"] = format_of(given)
     if kind in ("StatusReport", "SubmitReport", "DeliverReport"):
@@ -102,7 +102,7 @@ def format_of(given: dict[str, Any]) -> int:
         if given.get("validity_s") is not None or given.get("single_shot"):
             raise CodecError("two formats at once", "validity")
         return fields.ABSOLUTE
-    if given.get("single_shot"):
+    if given.pop("exact_validity", False) or given.get("single_shot"):
         return fields.ENHANCED
     return fields.NO_VALIDITY if given.get("validity_s") is None else fields.RELATIVE
 

@@ -165,7 +165,7 @@ def ways(content: str | bytes, envelope: Envelope) -> Iterator[Way]:
 def count_parts(way: Way, envelope: Envelope) -> int:
     """How many parts, filled greedily.  Raises CodecError where the headers leave no room, or for too many."""
     alone, joined = way.rooms(envelope)
-    if sum(way.widths) <= alone and alone >= LEAST_ROOM:
+    if sum(way.widths) <= alone:
         return 1
     if joined < LEAST_ROOM:
         raise CodecError("leaves no room for a text", "header")

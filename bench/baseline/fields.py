@@ -34,11 +34,14 @@ class Octets:
             raise fault
         self.faults.append(fault)
 
-    def take(self, count: int, field: str = "octets") -> bytes:
-        """The next `count` octets, or what there is of them."""
+    def expect(self, count: int, field: str) -> None:
         if count > len(self.left) and not self.ended:
             self.ended = True
             self.note("ends too early", field)
+
+    def take(self, count: int, field: str = "octets") -> bytes:
+        """The next `count` octets, or what there is of them."""
+        self.expect(count, field)
         taken, self.left = self.left[:count], self.left[count:]
         return taken
 
@@ -67,7 +70,9 @@ def type_of_address(number: str, field: str, *, names: bool) -> int:
         return INTERNATIONAL
     if re.fullmatch(r"[0-9*#abc]{1,20}", number):
         return DIALLED_AS_IS
-    if names and number and all(character in SEPTETS for character in number) and len(septets_of(number)) <= 11:
+    if names and not number:
+        return DIALLED_AS_IS  # nobody can be reached there, but networks send it
+    if names and all(character in SEPTETS for character in number) and len(septets_of(number)) <= 11:
         return NAME
     raise CodecError("neither a number nor a name", field)
 
@@ -95,6 +100,8 @@ def take_address(source: Octets, field: str = "address") -> tuple[str, int]:
 
 
 def write_address(number: str, kind: int) -> bytes:
+    """A type of 0, whose top bit should be set, says nothing and is not written again."""
+    kind = kind or type_of_address(number, "address", names=True)
     if kind >> 4 & 7 == 5:
         octets = pack(number)
         return bytes([-(-7 * len(septets_of(number)) // 4), kind]) + octets
@@ -109,7 +116,7 @@ def take_service_centre(source: Octets) -> str:
     if size == 0:
         return ""
     if 2 * (size - 1) > MOST_SEMI_OCTETS:
-        source.note("too long", field)
+        raise CodecError("too long, and who knows where the TPDU begins", field)
     kind = source.one(field) >> 4 & 7
     octets = source.take(size - 1, field)
     if kind == 5:

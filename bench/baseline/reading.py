@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from bench.baseline import fields, header
-from bench.baseline.alphabets import GSM7, OCTETS, UCS2, alphabet_of, is_compressed, spell
+from bench.baseline.alphabets import GSM7, OCTETS, alphabet_of, is_compressed, spell
 from bench.baseline.fields import Octets
 from bench.baseline.joining import text_septets
 from bench.baseline.records import Command, Deliver, DeliverReport, StatusReport, Submit, SubmitReport, Tpdu
 from engine.errors import CodecError
 
 LONGEST_RECORD = 256  # octets that `read` takes
+MOST_KEPT = 160  # octets of user data, more than any type may have
 MOST_DATA = 156  # octets of a command's data, which is sure of 146 only
 
 # Octets of TP-UD: §9.2.2.  A STATUS-REPORT is sure of 131, and may have 143 where its recipient is short.
@@ -51,7 +52,8 @@ def take_content(source: Octets, coding: int, has_header: bool, most_octets: int
     size = -(-length * 7 // 8) if alphabet == GSM7 else length
     if size > most_octets:
         source.note(f"more than {most_octets} octets", "user_data")
-    data = source.take(size, "user_data")
+    source.expect(size, "user_data")
+    data = source.take(min(size, MOST_KEPT), "user_data")
     front = b""
     if has_header:
         if not data or data[0] >= len(data):
@@ -71,13 +73,14 @@ def take_content(source: Octets, coding: int, has_header: bool, most_octets: int
         "length": length,
     }
     body = data[len(front) :]
-    text = ""
     if alphabet == GSM7:
-        text = spell(text_septets(Tpdu(header=front, user_data=data, length=length)), single, locking)
-    elif alphabet == UCS2:
-        text = body.decode("utf-16-be", "replace")
-    kept = body if alphabet == OCTETS or (alphabet == UCS2 and "\ufffd" in text) else b""
-    return found | {"text": text, "octets": kept}
+        return found | {"text": spell(text_septets(Tpdu(header=front, user_data=data, length=length)), single, locking)}
+    if alphabet == OCTETS:
+        return found | {"octets": body}
+    try:
+        return found | {"text": body.decode("utf-16-be")}
+    except UnicodeDecodeError:  # half a pair, whose other half another part may have
+        return found | {"text": body.decode("utf-16-be", "replace"), "octets": body}
 
 
 def take_parameters(source: Octets) -> int:

@@ -212,12 +212,15 @@ def built(draw: DrawFn) -> tuple[str, Options]:
     return kind, found | {name: draw(st.booleans()) for name in flags}
 
 
+EXACT = ("exact_validity", "single_shot")
+
+
 @st.composite
 def said_validities(draw: DrawFn) -> Options:
     """Those that TP-VP can say to the second."""
     match draw(st.integers(0, 3)):
         case 1:
-            return {"validity_s": draw(st.integers(1, 359_999)), "single_shot": True}
+            return {"validity_s": draw(st.integers(0, 359_999)), draw(st.sampled_from(EXACT)): True}
         case 2:
             return {"validity_s": baseline.validity_seconds(draw(OCTET))}
         case 3:

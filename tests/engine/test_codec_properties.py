@@ -314,6 +314,17 @@ def test_parts_that_halve_escapes_and_pairs_are_joined_to_the_text(asked: tuple[
     assert native.join(kept) == plain.join(kept)
 
 
+def test_half_a_unit_at_a_part_s_end_spoils_no_other_part() -> None:
+    """It cannot be completed: the next part begins with a whole one."""
+    front = "40048110f20008" + "00" * 7
+    parts = [
+        native.decode(bytes.fromhex(front + "0b" + "050003070301" + "0041" + "0042" + "00")),
+        native.decode(bytes.fromhex(front + "08" + "050003070302" + "0043")),
+        native.decode(bytes.fromhex(front + "08" + "050003070303" + "0044")),
+    ]
+    assert native.join(parts) == plain.join(parts) == "AB\ufffdCD"
+
+
 # Many at once
 
 
