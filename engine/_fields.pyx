@@ -223,6 +223,8 @@ cdef str read_digits(Reader* source, const uint8_t* octets, int count, bint inte
             break
         text[length] = DIGITS[digit]
         length += 1
+    if length == (1 if international else 0):
+        return ""
     return PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, length)
 
 

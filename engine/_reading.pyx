@@ -221,6 +221,11 @@ def join(object tpdus not None):
             texts.append(text_of_run(units, last))
             units = []
         count = one.units(buffer)
+        if one.alphabet == UCS2 and count & 1:
+            # Half a code unit cannot be completed: the next part begins with a whole one.
+            buffer[count - 1] = 0xFF
+            buffer[count] = 0xFD
+            count += 1
         units.append(PyBytes_FromStringAndSize(<char*>buffer, count))
         last = one
         before = sequence

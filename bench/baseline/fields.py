@@ -116,7 +116,7 @@ def take_service_centre(source: Octets) -> str:
     if size == 0:
         return ""
     if 2 * (size - 1) > MOST_SEMI_OCTETS:
-        raise CodecError("too long, and who knows where the TPDU begins", field)
+        source.note("too long", field)
     kind = source.one(field) >> 4 & 7
     octets = source.take(size - 1, field)
     if kind == 5:
