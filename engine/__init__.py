@@ -3,7 +3,7 @@
 Floors, lowest first.  Each may import the ones before it, never the ones after.
 
     errors, rack, numbers, config   what can go wrong, what a rack looks like, what a phone number is, what can be set
-    _*.pyx, sms                     text to octets and back, in Cython; and its one Python face
+    _*.pyx, sms, wap                text to octets and back, in Cython; its one Python face; links for phones
     store                           LMDB: one thread writes, everyone reads
     modem                           a TC35i on a serial line, and a pool of them
     traffic                         messages in motion: queued, sent, reported, received

@@ -327,18 +327,17 @@ class Scheduler:
         if not modem.is_free:
             self._land(flight, None)
             return
-        tpdu = self._encode(message)[flight.part]
-        modem.submit(sms.line(tpdu), len(tpdu)).add_done_callback(partial(self._land, flight))
+        line = self._lines(message)[flight.part]
+        octets = len(line) // 2 - 1  # AT+CMGS counts the TPDU, without the empty service centre in front of it
+        modem.submit(line, octets).add_done_callback(partial(self._land, flight))
 
-    def _encode(self, message: Message) -> list[bytes]:
-        return sms.encode(
-            numbers.from_key(message.number),
-            message.text,
-            concatenation=message.concatenation,
+    def _lines(self, message: Message) -> list[bytes]:
+        envelope = sms.Envelope(
             validity_s=max(1, (message.expires_ms - self._now_ms()) // 1000),
             wants_report=message.wants_report,
             alphabet=message.alphabet,
         )
+        return sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)
 
     def _put_aside(self, message: Message, reason: str) -> None:
         """The gate keeps it without a time: its group is parked, or another SIM must take it."""
