@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bench import baseline
 from bench.baseline import cutting, header
+from bench.baseline.alphabets import LOCKING_SHIFTS, SINGLE_SHIFTS, escaped_table, main_table, pack_septets
 from engine import sms
 from engine.errors import CodecError
 from tests.engine import codec_strategies as some
@@ -384,3 +385,28 @@ def test_a_batch_names_the_row_that_is_wrong() -> None:
     with pytest.raises(CodecError) as refused:
         native.batch(["12345", "12345", "one"], "text")
     assert refused.value.field == "row 3: destination"
+
+
+# Every character
+
+
+@pytest.mark.parametrize("language", SINGLE_SHIFTS)
+def test_every_character_of_a_language_is_written_alike(language: int) -> None:
+    tables = [escaped_table(language), main_table(language) if language in LOCKING_SHIFTS else {}]
+    for character in sorted({character for table in tables for character in table.values()}):
+        for national in ("single", "all"):
+            asked = {"national": national, "alphabet": "gsm7"}
+            theirs = result(plain.encode, "12345", character, **asked)
+            assert result(native.encode, "12345", character, **asked) == theirs, (character, national)
+
+
+@pytest.mark.parametrize("locks", [False, True], ids=["default main table", "its own main table"])
+@pytest.mark.parametrize("language", [0, *SINGLE_SHIFTS, 14, 255])
+def test_every_septet_of_a_language_is_read_alike(language: int, locks: bool) -> None:
+    """Alone and behind an escape, whether the tables have it or not."""
+    front = header.join_elements([(0x24, bytes([language])), (0x25, bytes([language]))][: 1 + locks])
+    skipped = -(-8 * len(front) // 7)
+    for septets in [[code, 0x1B, code] for code in range(128)] + [[0x1B, 0x1B, 0x1B]]:
+        octets = front + pack_septets(septets, 7 * skipped - 8 * len(front))
+        tpdu = bytes.fromhex("40048110f20000" + "00" * 7) + bytes([skipped + 3]) + octets
+        assert native.decode(tpdu).text == plain.decode(tpdu).text, septets
