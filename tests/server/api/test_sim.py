@@ -35,6 +35,7 @@ async def test_without_a_laboratory_there_are_no_such_routes(desk: Place) -> Non
 async def test_a_text_is_answered_before_the_call_is(house: Place) -> None:
     answer = await IN(house, "STOP")
     (received,) = (await house.call("GET", "/v1/messages?direction=in")).body["items"]
+    await until(lambda: house.engine.is_settled)  # the call waits for the router, not for the reply's way
     (reply,) = (await house.call("GET", "/v1/messages?to=%2B8613912345678")).body["items"]
     assert (answer.status, received["state"]) == (202, "routed")
     assert (reply["in_reply_to"], reply["source"], reply["state"]) == (received["id"], "command", "sent")
