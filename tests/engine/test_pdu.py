@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine import _pdu, _reading
+from engine import _pdu, _reading, sms
 from engine.errors import CodecError
+from tests.engine.witnesses import encoded
 
 VECTORS = [
     json.loads(row)
@@ -62,6 +63,72 @@ def test_reads_an_originator(address: str, number: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "number", "address_type"),
+    [
+        pytest.param("05a12143f5", "12345", 0xA1, id="national"),
+        pytest.param("05b12143f5", "12345", 0xB1, id="of the network"),
+        pytest.param("05c12143f5", "12345", 0xC1, id="of a subscriber"),
+        pytest.param("05802143f5", "12345", 0x80, id="of no known plan"),
+        pytest.param("05e12143f5", "12345", 0xE1, id="abbreviated"),
+        pytest.param("05f12143f5", "12345", 0xF1, id="reserved"),
+        pytest.param("05012143f5", "12345", 0x01, id="without its top bit"),
+        pytest.param("05982143f5", "+12345", 0x98, id="international, of the national plan"),
+        pytest.param("0581a1cbf2", "1*#a2", 0x81, id="with star and hash"),
+        pytest.param("0591a1cbf2", "+1*#a2", 0x91, id="international, with star and hash"),
+        pytest.param("0081", "", 0x81, id="without digits"),
+        pytest.param("0091", "", 0x91, id="international, without digits"),
+        pytest.param("00d0", "", 0xD0, id="a name without letters"),
+        pytest.param("07d849b7f90d", "Info", 0xD8, id="a name of another plan"),
+    ],
+)
+def test_every_type_of_address_is_kept(address: str, number: str, address_type: int) -> None:
+    """3GPP TS 23.040 §9.1.2.5: what is not known is read as unknown."""
+    deliver = f"04{address}0000{MOMENT}00"
+    report = f"0600{address}{MOMENT}{MOMENT}00"
+    for octets, direction, name in (
+        (deliver, "sc2ms", "originator"),
+        (report, "sc2ms", "recipient"),
+        (f"0100{address}000000", "ms2sc", "destination"),
+        (f"0200000000{address}00", "ms2sc", "destination"),
+    ):
+        found = decode(octets, direction)
+        assert (getattr(found, name), found.address_type) == (number, address_type)
+        assert encoded(found).hex() == octets
+
+
+@pytest.mark.parametrize(
+    ("address", "again"),
+    [
+        pytest.param("0581214305", "05812143f5", id="another filler"),
+        pytest.param("06812143f5", "05812143f5", id="a length that counts the filler in"),
+        pytest.param("08d049b7f90d", "07d049b7f90d", id="a name whose length counts whole octets"),
+        pytest.param("07d049b7f9fd", "07d049b7f90d", id="a name with bits behind its end"),
+    ],
+)
+def test_another_spelling_of_an_address_is_written_as_the_standard_has_it(address: str, again: str) -> None:
+    assert decode(f"04{address}0000{MOMENT}00").encode().hex() == f"04{again}0000{MOMENT}00"
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        pytest.param("Gasthaus ABC", id="twelve letters"),
+        pytest.param("Gasthaus A€", id="eleven, one of which is escaped"),
+        pytest.param("Кафе", id="a name in another script"),
+        pytest.param("ab\ud83d", id="half a pair"),
+        pytest.param("1" * 21, id="21 digits"),
+        pytest.param("+" + "1" * 21, id="21 international digits"),
+        pytest.param("+12#4", id="a hash in an international number"),
+    ],
+)
+def test_a_sender_is_refused(sender: str) -> None:
+    for refuses, field in ((sms.Deliver, "originator"), (sms.StatusReport, "recipient")):
+        with pytest.raises(CodecError) as refused:
+            refuses(sender)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
     ("address", "offset"),
     [
         pytest.param("0491f136", 3, id="a filler between digits"),
@@ -72,6 +139,32 @@ def test_refuses_an_originator(address: str, offset: int) -> None:
     with pytest.raises(CodecError) as refused:
         decode(f"04{address}0000{MOMENT}00")
     assert (refused.value.field, refused.value.offset) == ("originator", offset)
+
+
+@pytest.mark.parametrize(
+    ("address", "sender"),
+    [
+        pytest.param("0181f7", "7", id="one digit"),
+        pytest.param("0191f7", "+7", id="one international digit"),
+        pytest.param("1481" + "2143658709" * 2, "1234567890" * 2, id="twenty digits"),
+        pytest.param("1491" + "2143658709" * 2, "+" + "1234567890" * 2, id="twenty international digits"),
+        pytest.param("0681a1cbed", "1*#abc", id="all that can be dialled"),
+        pytest.param("07d049b7f90d", "Info", id="four letters in 28 bits, which are seven semi-octets"),
+        pytest.param("06d0419010", "A B", id="three in 21 bits, which take six"),
+        pytest.param("0bd0cf39bd2c7703", "Ostern", id="six in 42 bits, which take eleven"),
+        pytest.param("0dd0f3b2bdecbedd00", "seven77", id="seven in 49 bits, which take thirteen"),
+        pytest.param("0ed0c3b03ccd66bfdd", "Carillon", id="eight in seven octets"),
+        pytest.param("10d0c230da8d7e9b4131", "Bahnhof 1", id="nine in 63 bits, which take sixteen"),
+        pytest.param("14d0c7f09c8e0ed7e7a0a010", "Gasthaus AB", id="eleven in 77 bits, which take all twenty"),
+        pytest.param("09d09b725dfe06", "€uro", id="an escape sequence is two letters"),
+    ],
+)
+def test_an_address_is_written_as_it_is_read(address: str, sender: str) -> None:
+    """3GPP TS 23.040 §9.1.2.5."""
+    found = decode(f"04{address}0000{MOMENT}00")
+    assert found.originator == sender
+    assert encoded(found).hex() == f"04{address}0000{MOMENT}00"
+    assert encoded(sms.Deliver(sender)).hex() == f"04{address}0000" + "00" * 8
 
 
 @pytest.mark.parametrize(
@@ -133,6 +226,62 @@ def test_refuses_a_destination(destination: str, offset: int | None) -> None:
 def test_reads_a_time_stamp(stamp: str, moment_ms: int | None) -> None:
     """3GPP TS 23.040 §9.2.3.11."""
     assert decode(f"04{NUMBER}0000{stamp}00").service_centre_time_ms == moment_ms
+
+
+@pytest.mark.parametrize(
+    ("moment_ms", "zone", "stamp"),
+    [
+        pytest.param(MOMENT_MS, 4, MOMENT, id="an hour ahead of UTC"),
+        pytest.param(MOMENT_MS, 0, "62204190510300", id="UTC"),
+        pytest.param(MOMENT_MS, -20, "6220414051030a", id="five hours behind"),
+        pytest.param(MOMENT_MS, -14, "62204150540349", id="three and a half behind"),
+        pytest.param(MOMENT_MS, -23, "6220413003033a", id="five and three quarters behind"),
+        pytest.param(MOMENT_MS, 22, "62204141540322", id="five and a half ahead"),
+        pytest.param(MOMENT_MS, 56, "62204132510365", id="fourteen ahead"),
+        pytest.param(MOMENT_MS, -48, "6220311251038c", id="twelve behind, the day before"),
+        pytest.param(MOMENT_MS, 79, "62205150000397", id="nearly twenty ahead, the day after"),
+        pytest.param(MOMENT_MS, -79, "6220313103039f", id="nearly twenty behind, the day before"),
+        pytest.param(1_767_225_599_000, 4, "62101000959540", id="New Year an hour earlier"),
+        pytest.param(1_767_225_600_000, -1, "52211332540018", id="and a quarter of an hour later"),
+        pytest.param(1_709_164_800_000, 0, "42209200000000", id="a leap day"),
+        pytest.param(951_782_400_000, 0, "00209200000000", id="that of 2000"),
+        pytest.param(951_868_800_000, 0, "00301000000000", id="the day behind it"),
+        pytest.param(4_102_444_799_000, 0, "99211332959500", id="the last second of 2099"),
+    ],
+)
+def test_writes_a_time_stamp_in_its_zone(moment_ms: int, zone: int, stamp: str) -> None:
+    """3GPP TS 23.040 §9.2.3.11: bit 3 of the seventh octet is the minus of the quarters of an hour."""
+    built = sms.Deliver("12345", service_centre_time_ms=moment_ms, service_centre_zone=zone)
+    assert encoded(built).hex() == f"0405812143f50000{stamp}00"
+    found = _reading.decode(built.encode())
+    assert isinstance(found, sms.Deliver)
+    assert (found.service_centre_time_ms, found.service_centre_zone) == (moment_ms, zone)
+
+
+@pytest.mark.parametrize(
+    ("moment_ms", "zone"),
+    [
+        pytest.param(946_684_799_999, 0, id="a millisecond before 2000"),
+        pytest.param(946_684_800_000, -1, id="2000, where it is still 1999"),
+        pytest.param(4_102_444_800_000, 0, id="2100"),
+        pytest.param(4_102_444_799_000, 1, id="where it is 2100 already"),
+        pytest.param(MOMENT_MS, 80, id="twenty hours ahead"),
+        pytest.param(MOMENT_MS, -80, id="twenty hours behind"),
+        pytest.param(-1, 0, id="before the epoch"),
+        pytest.param(10**30, 0, id="beyond all clocks"),
+    ],
+)
+def test_a_moment_that_no_stamp_says_is_refused(moment_ms: int, zone: int) -> None:
+    with pytest.raises(CodecError) as refused:
+        sms.Deliver("12345", service_centre_time_ms=moment_ms, service_centre_zone=zone)
+    assert refused.value.field == "service_centre_time"
+
+
+def test_an_impossible_date_has_no_zone_and_is_written_as_none() -> None:
+    found = decode(f"04{NUMBER}0000" + "6220130000000a" + "00")
+    assert (found.service_centre_time_ms, found.service_centre_zone) == (None, 0)
+    assert found.encode().hex() == f"04{NUMBER}0000" + "00" * 7 + "00"
+    assert sms.Deliver("+4915700000042").encode().hex() == f"04{NUMBER}0000" + "00" * 7 + "00"
 
 
 @pytest.mark.parametrize(
