@@ -79,6 +79,47 @@ def test_shows_what_the_standard_says_behind_an_escape(septets: list[int], text:
     assert _gsm7.unpack(packed, len(septets)) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "single", "locking", "septets"),
+    [
+        pytest.param("€", 0, 0, "1b65", id="the default tables"),
+        pytest.param("ş", 1, 0, "1b73", id="Turkish, single shift"),
+        pytest.param("ş", 0, 1, "1d", id="Turkish, locking shift"),
+        pytest.param("ş", 1, 1, "1d", id="both: plainly, where the locking table has it"),
+        pytest.param("{", 1, 0, "1b28", id="a brace of the single shift table"),
+        pytest.param("{", 0, 1, "1b28", id="a brace of the default extension"),
+        pytest.param("ç", 2, 0, "1b09", id="Spanish, single shift"),
+        pytest.param("€", 0, 1, "04", id="Turkish has the euro in its locking table"),
+    ],
+)
+def test_a_character_is_said_by_the_tables_named(text: str, single: int, locking: int, septets: str) -> None:
+    """3GPP TS 23.038 A.2 and A.3."""
+    assert _gsm7.septets_of(text, single, locking).hex() == septets
+    assert _gsm7.characters_of(bytes.fromhex(septets), single, locking) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "single", "locking"),
+    [
+        pytest.param("ş", 0, 0, id="not in the default tables"),
+        pytest.param("ş", 2, 0, id="not in the Spanish ones"),
+        pytest.param("è", 0, 1, id="what the locking table has replaced"),
+        pytest.param("á", 1, 0, id="what another single shift table has"),
+    ],
+)
+def test_a_character_that_the_tables_named_lack_is_refused(text: str, single: int, locking: int) -> None:
+    with pytest.raises(CodecError) as refused:
+        _gsm7.septets_of("ab" + text, single, locking)
+    assert (refused.value.field, refused.value.offset) == ("text", 2)
+
+
+@pytest.mark.parametrize(("single", "locking"), [(14, 0), (-1, 0), (0, 2), (0, 14)])
+def test_a_language_without_that_table_is_refused(single: int, locking: int) -> None:
+    for refuses in (lambda: _gsm7.septets_of("a", single, locking), lambda: _gsm7.characters_of(b"a", single, locking)):
+        with pytest.raises(CodecError):
+            refuses()
+
+
 def test_too_few_octets_are_refused() -> None:
     assert _gsm7.unpack(bytes(7), 8) == "@" * 8
     with pytest.raises(CodecError):

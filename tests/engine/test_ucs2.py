@@ -48,6 +48,24 @@ def test_a_room_too_small_for_a_pair_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param("aé", "006100e9", id="Latin"),
+        pytest.param("漢字", "6f225b57", id="Chinese"),
+        pytest.param("😀", "d83dde00", id="a pair, high half first"),
+        pytest.param("\U00010000\U0010ffff", "d800dc00dbffdfff", id="the first pair and the last"),
+        pytest.param("\ud7ff\ue000\uffff", "d7ffe000ffff", id="what stands next to the halves"),
+        pytest.param("🇩🇪", "d83cdde9d83cddea", id="a flag, two pairs"),
+    ],
+)
+def test_writes_the_high_octet_first(text: str, octets: str) -> None:
+    """3GPP TS 23.038 §6.2.3."""
+    assert _ucs2.encode(text).hex() == octets
+    assert _ucs2.decode(bytes.fromhex(octets)) == text
+
+
+@pytest.mark.parametrize(
     ("octets", "text"),
     [
         pytest.param("00610062", "ab", id="two letters"),
