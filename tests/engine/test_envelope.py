@@ -285,7 +285,7 @@ def test_an_envelope_takes_nothing_else() -> None:
     with pytest.raises(AttributeError):
         sms.Envelope().colour = "red"  # type: ignore[attr-defined]
     with pytest.raises(TypeError):
-        sms.Envelope("ucs2")  # type: ignore[misc]
+        sms.Envelope("ucs2")  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         sms.Envelope(colour="red")  # type: ignore[call-arg]
     with pytest.raises(TypeError):

@@ -250,10 +250,10 @@ def test_answers_are_read_as_they_came() -> None:
     taken = sms.decode(bytes.fromhex("00017f"), "ms2sc")
     assert isinstance(taken, sms.DeliverReport)
     assert (taken.failure, taken.protocol) == (None, 0x7F)
-    for wrong in ({"direction": "up"}, {"rp": "nack"}):
+    for direction, rp, field in (("up", "ack", "direction"), ("ms2sc", "nack", "rp")):
         with pytest.raises(CodecError) as error:
-            sms.decode(octets, **wrong)  # type: ignore[arg-type]
-        assert error.value.field in wrong
+            sms.decode(octets, direction, rp=rp)
+        assert error.value.field == field
 
 
 # As a modem prints it

@@ -116,7 +116,8 @@ def check(vector: dict[str, Any]) -> None:
         return
     found = read_vector(vector)
     expected = vector["fields"]
-    assert type(found) is KINDS[expected["type"]]
+    kind: Any = KINDS[expected["type"]]
+    assert type(found) is kind
     number = next(getattr(found, name) for name in ("originator", "destination", "recipient") if hasattr(found, name))
     assert number.removeprefix("+") == expected.get("address", "")
     for field, name in (("pid", "protocol"), ("dcs", "coding"), ("mr", "reference"), ("status", "outcome")):
