@@ -323,6 +323,13 @@ def test_what_is_no_pdu_at_all_is_refused_by_the_tolerant_too(printed: str, fiel
     assert refused.value.field == field
 
 
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="it is taken for a C number before it is compared")
+def test_a_length_beyond_all_numbers_is_another_length() -> None:
+    with pytest.raises(CodecError) as refused:
+        sms.read(f"0004{NUMBER}0000{MOMENT}0453ea130a", 10**30)
+    assert refused.value.field == "length"
+
+
 # National tables
 
 
