@@ -179,6 +179,13 @@ def test_what_names_no_type_is_refused_by_the_tolerant_too(octets: str, directio
             id="a filler between digits",
         ),
         pytest.param(
+            f"0402910f0000{MOMENT}0161",
+            [("originator", 3)],
+            {"originator": "", "text": "a"},
+            id="a filler before any digit",
+            marks=pytest.mark.xfail(strict=True, reason="the plus is written before there is a digit"),
+        ),
+        pytest.param(
             f"0405812143f50000{MOMENT}a1" + "00" * 141,
             [("user_data", 15)],
             {"text": "@" * 161, "length": 161},
