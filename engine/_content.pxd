@@ -28,6 +28,7 @@ cdef class Tpdu:
     cdef int raw_octets
     cdef uint8_t raw[LONGEST_USER_DATA + 8]  # TP-UD and some zeros, which reading septets may pass into
 
+    cdef bytes built(self)
     cdef int write(self, Writer* out) except -1
     cdef int take(self, Reader* source, list faults) except -1
     cdef int say(

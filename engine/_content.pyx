@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, memset
 
 from engine cimport _gsm7, _ucs2
-from engine._fields cimport GSM7, OCTETS, UCS2, Reader, alphabet_of, class_of, coding_of, fault, is_compressed, octet
+from engine._fields cimport GSM7, OCTETS, UCS2, Reader, alphabet_of, class_of, coding_of, fault, is_compressed, number_of, octet
 from engine._header cimport (
     read_concatenation,
     read_elements,
@@ -26,6 +26,7 @@ from engine.errors import CodecError
 
 cdef enum:
     LONGEST_RECORD = 256  # octets: more than any TPDU has
+    LONGEST_TPDU = 164  # octets of each of the six: §9.2.2
 
 
 @cython.no_gc
@@ -50,6 +51,13 @@ cdef class Tpdu:
         if out.full:
             raise CodecError("longer than a TPDU can be", "user_data")
         return PyBytes_FromStringAndSize(<char*>buffer, out.at - buffer)
+
+    cdef bytes built(self):
+        """The octets of a TPDU that was made of its fields: what came in may be longer than any should be."""
+        cdef bytes octets = self.encode()
+        if len(octets) > LONGEST_TPDU:
+            raise CodecError("longer than a TPDU can be", "user_data")
+        return octets
 
     @property
     def header(self):
@@ -109,8 +117,7 @@ cdef class Tpdu:
         if coding is None:
             self.coding = -1
         else:
-            if not 0 <= coding <= 255:
-                raise CodecError("not 0 to 255", "coding")
+            number_of(coding, "coding")
             if message_class is not None:
                 raise CodecError("the coding says the class", "message_class")
             self.set_coding(coding, None, -1)
@@ -193,7 +200,8 @@ cdef class Tpdu:
         self.take_octets(
             source, (7 * self.length + 7) >> 3 if self.alphabet == GSM7 else self.length, most, "user_data", faults
         )
-        return self.interpret(faults, begin)
+        # A header that was cut short is the same fault as its user data.
+        return self.interpret([] if source.ended else faults, begin)
 
     cdef int take_octets(self, Reader* source, int size, int most, str field, list faults) except -1:
         """The `size` octets that the length in front of them announced."""

@@ -12,6 +12,7 @@ from engine._fields cimport (
     alphabet_of,
     coding_of,
     is_compressed,
+    number_of,
     relative_validity,
     write_enhanced,
     write_service_centre,
@@ -61,7 +62,7 @@ cdef class Envelope:
         str alphabet not None="auto",
         str national not None="off",
         bint transliterate=False,
-        int reference_bits=8,
+        object reference_bits=8,
         object validity_s=None,
         object expires_ms=None,
         bint exact_validity=False,
@@ -82,8 +83,6 @@ cdef class Envelope:
             raise CodecError("neither off, single nor all", "national")
         if reference_bits != 8 and reference_bits != 16:
             raise CodecError("8 or 16 bits", "reference_bits")
-        if not 0 <= protocol <= 255:
-            raise CodecError("not 0 to 255", "protocol")
         self.alphabet = alphabet
         self.national = national
         self.transliterate = transliterate
@@ -95,7 +94,7 @@ cdef class Envelope:
         self.wants_report = wants_report
         self.reject_duplicates = reject_duplicates
         self.reply_path = reply_path
-        self.protocol = protocol
+        self.protocol = number_of(protocol, "protocol")
         self.message_class = message_class
         self.coding = coding
         self.elements = tuple(elements)
@@ -124,8 +123,7 @@ cdef class Envelope:
         self.class_bits = coding_of(GSM7, self.message_class)
         if self.coding is None:
             return 0
-        if not 0 <= self.coding <= 255:
-            raise CodecError("not 0 to 255", "coding")
+        number_of(self.coding, "coding")
         if self.message_class is not None:
             raise CodecError("the coding says the class", "message_class")
         self.data_coding = self.coding

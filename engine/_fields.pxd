@@ -4,6 +4,8 @@ from engine._octets cimport Writer
 
 
 cdef enum:
+    ANY_TYPE = -1  # of address: the writer is to choose
+
     GSM7 = 0  # the alphabets of TS 23.038 §4, in the order of its bits
     OCTETS = 1
     UCS2 = 2
@@ -24,7 +26,7 @@ cdef int number_of(object value, str field) except -1
 cdef int write_address(str number, str field, Writer* out, bint any=*) except -1
 cdef int write_anyone(str sender, int address_type, str field, Writer* out) except -1
 cdef int write_service_centre(str number, Writer* out) except -1
-cdef str read_address(Reader* source, str field, uint8_t* address_type, list faults)
+cdef str read_address(Reader* source, str field, int* address_type, list faults)
 cdef str read_service_centre(Reader* source, list faults)
 cdef object read_time(const uint8_t* stamp, int* zone)
 cdef int write_time(object time_ms, int zone, str field, uint8_t* stamp) except -1

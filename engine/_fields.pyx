@@ -74,7 +74,9 @@ cdef const uint8_t* span(Reader* source, Py_ssize_t count, str field) except NUL
 
 
 cdef int number_of(object value, str field) except -1:
-    """A field of one octet."""
+    """A field of one octet.  Raises TypeError for what is no int."""
+    if not isinstance(value, int):
+        raise TypeError(f"{field} is an int")
     if not 0 <= value <= 255:
         raise CodecError("not 0 to 255", field)
     return value
@@ -154,26 +156,25 @@ cdef int write_address(str number, str field, Writer* out, bint any=False) excep
 cdef int write_anyone(str sender, int address_type, str field, Writer* out) except -1:
     """Write an address that may be a name too: what cannot be dialled is one.
 
-    `address_type` is that of a number which was read, 0 where the writer is to choose.
+    `address_type` is that of an address which was read, ANY_TYPE where the writer is to choose.
     """
     cdef uint8_t septets[MOST_LETTERS + 1]
     cdef Py_ssize_t count = 0
     cdef uint8_t* begin = out.at
     cdef uint8_t* at
-    cdef bint named = (address_type >> 4) & 7 == ALPHANUMERIC_TYPE
+    cdef bint named = address_type != ANY_TYPE and (address_type >> 4) & 7 == ALPHANUMERIC_TYPE
     if not sender:
         # A number without digits: nobody can be reached there, but networks do send it.
         put(out, 0)
-        put(out, address_type if address_type else UNKNOWN)
+        put(out, UNKNOWN if address_type == ANY_TYPE else address_type)
         return 0
-    if address_type == 0:
-        named = False
+    if address_type == ANY_TYPE:
         for i, character in enumerate(sender):
             if dialled(character) < 0 and not (i == 0 and character == "+" and len(sender) > 1):
                 named = True
     if not named:
-        write_address(sender, field, out, address_type != 0)
-        if address_type and not out.full:
+        write_address(sender, field, out, address_type != ANY_TYPE)
+        if address_type != ANY_TYPE and not out.full:
             begin[1] = <uint8_t>address_type
         return 0
     if _gsm7.spread(
@@ -181,7 +182,7 @@ cdef int write_anyone(str sender, int address_type, str field, Writer* out) exce
     ) < len(sender):
         raise CodecError("neither a number nor a name of at most 11 GSM 7-bit characters", field)
     put(out, <int>(7 * count + 3) >> 2)
-    put(out, address_type if address_type else ALPHANUMERIC)
+    put(out, ALPHANUMERIC if address_type == ANY_TYPE else address_type)
     at = claim(out, <int>(7 * count + 7) >> 3)
     if at != NULL:
         _gsm7.pack_septets(septets, <int>count, 0, at)
@@ -248,12 +249,12 @@ cdef str read_any(Reader* source, int address_type, int semi_octets, str field, 
     )
 
 
-cdef str read_address(Reader* source, str field, uint8_t* address_type, list faults):
+cdef str read_address(Reader* source, str field, int* address_type, list faults):
     """TP-OA, TP-DA or TP-RA.  §9.1.2.5: its length counts semi-octets."""
     cdef int length = octet(source, field)
     if length > MOST_DIGITS:
         fault(faults, "more than 20 semi-octets", field, source.at - 1 - source.start)
-    address_type[0] = <uint8_t>octet(source, field)
+    address_type[0] = octet(source, field)
     return read_any(source, address_type[0], length, field, faults)
 
 
@@ -464,7 +465,7 @@ cdef int coding_of(int alphabet, object message_class) except -1:
     """The TP-DCS of the general group for an alphabet, and a class of 0 to 3 or None."""
     cdef int coding = 0x08 if alphabet == UCS2 else (0x04 if alphabet == OCTETS else 0)
     if message_class is not None:
-        if not 0 <= message_class <= 3:
+        if number_of(message_class, "message_class") > 3:
             raise CodecError("not 0 to 3", "message_class")
         coding |= 0x10 | <int>message_class
     return coding

@@ -150,7 +150,10 @@ def read(object pdu_hex not None, object length=None, *, bint strict=True):
     source.filled = True
     service_centre = read_service_centre(&source, faults)
     if length is not None:
-        stated = length
+        try:
+            stated = length
+        except OverflowError:
+            stated = -1
         behind = source.end - source.at - stated
         # Stored status reports are printed with the filler of their record behind what the length counts.
         for i in range(behind):
@@ -209,6 +212,8 @@ def join(object tpdus not None):
     cdef list texts = []
     cdef Py_ssize_t count
     for one in tpdus:
+        if one is None:
+            raise TypeError("None is no TPDU")
         parts.setdefault(1 if one.concatenation is None else one.concatenation[2], one)
     for sequence in sorted(parts):
         one = parts[sequence]

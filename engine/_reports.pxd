@@ -6,7 +6,7 @@ from engine._content cimport Tpdu
 
 @cython.final
 cdef class StatusReport(Tpdu):
-    cdef uint8_t kind_of_address
+    cdef int kind_of_address
     cdef readonly int reference
     cdef readonly str recipient
     cdef readonly object service_centre_time_ms

@@ -8,7 +8,7 @@ cimport cython
 from libc.stdint cimport uint8_t
 
 from engine._content cimport Tpdu
-from engine._fields cimport Reader, number_of, octet, read_address, read_time, span, write_anyone, write_time
+from engine._fields cimport ANY_TYPE, Reader, number_of, octet, read_address, read_time, span, write_anyone, write_time
 from engine._octets cimport Writer, claim, put
 
 cdef enum:
@@ -130,7 +130,8 @@ cdef class StatusReport(Tpdu):
         self.parameters = say_parameters(
             self, text, protocol, coding, (message_class, elements, single, locking), MOST_OF_STATUS_REPORT
         )
-        self.kind_of_address = self.encode()[3]
+        self.kind_of_address = ANY_TYPE
+        self.kind_of_address = self.built()[3]
 
     cdef int write(self, Writer* out) except -1:
         cdef uint8_t* at
@@ -213,7 +214,7 @@ cdef class SubmitReport(Tpdu):
             (message_class, elements, single, locking),
             MOST_OF_SUBMIT_REPORT - (self.failure is not None),
         )
-        self.encode()
+        self.built()
 
     cdef int write(self, Writer* out) except -1:
         cdef uint8_t* at
@@ -267,7 +268,7 @@ cdef class DeliverReport(Tpdu):
             (message_class, elements, single, locking),
             MOST_OF_DELIVER_REPORT - (self.failure is not None),
         )
-        self.encode()
+        self.built()
 
     cdef int write(self, Writer* out) except -1:
         put(out, self.first)

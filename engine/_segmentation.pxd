@@ -24,6 +24,7 @@ cdef struct Plan:
     int header  # octets of the header in each part, its own length among them; 0 where there is none
     int room  # units of one part
     Py_ssize_t forced_at  # the first character that GSM 7-bit does not have, where that decided; else -1
+    Py_UCS4 forcing
     int cuts[MOST_PARTS + 1]  # where each part begins, in units, and the last ends
     const uint8_t* octets  # of 8-bit data
     Units text

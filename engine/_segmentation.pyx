@@ -269,6 +269,7 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
                 gsm7_parts = out.parts
         elif out.units < MOST_UNITS - 1:
             out.forced_at = stop
+            out.forcing = text[stop]
         if envelope.tables != NATIONAL_OFF and gsm7_parts > 1:
             tables = plan_national(text, envelope, out, gsm7_parts)
             out.single = tables >> 8
@@ -317,27 +318,45 @@ cdef str plan_text(str text, Envelope envelope, Plan* out):
     in characters.
     """
     cdef str plainer
-    cdef int parts
+    cdef object refused = None
+    cdef int parts = MOST_PARTS + 1
     if envelope.spoken == OCTETS:
         raise CodecError("a text in an envelope for octets", "coding")
-    if envelope.transliterate and envelope.spoken != UCS2:
+    try:
+        plan_as_it_is(text, envelope, out)
+        parts = out.parts
+    except CodecError as error:
+        if not envelope.transliterate:
+            raise
+        refused = error
+    if envelope.transliterate and parts > 1:
         plainer = text.translate(LOOK_ALIKES)
         if plainer != text:
             try:
-                plan_as_it_is(text, envelope, out)
-                parts = out.parts
+                plan_as_it_is(plainer, envelope, out)
             except CodecError:
-                parts = MOST_PARTS + 1
-            plan_as_it_is(plainer if parts > 1 else text, envelope, out)
+                out.parts = parts
             if out.parts < parts:
-                text = plainer
-            elif parts > 1:
-                plan_as_it_is(text, envelope, out)
-            keep_whole(out, text)
-            return text
-    plan_as_it_is(text, envelope, out)
+                if out.forced_at >= 0:
+                    out.forced_at = place_before(text, out.forced_at)
+                keep_whole(out, plainer)
+                return plainer
+        if refused is not None:
+            raise refused
+        plan_as_it_is(text, envelope, out)
     keep_whole(out, text)
     return text
+
+
+cdef Py_ssize_t place_before(str text, Py_ssize_t place) except -1:
+    """Where the character at a place of the plainer text stands in `text`: three dots were one character."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t passed = 0
+    for i in range(len(text)):
+        if passed >= place:
+            return i
+        passed += len(LOOK_ALIKES.get(ord(text[i]), "-"))
+    return len(text)
 
 
 cdef int plan_octets(bytes octets, Envelope envelope, Plan* out) except -1:
@@ -418,6 +437,9 @@ cdef class Measure:
     cdef Py_ssize_t forced
     cdef Py_UCS4 forcing
 
+    def __init__(self):
+        raise TypeError("measure makes it")
+
     @property
     def forced_by(self):
         return "" if self.forced < 0 else self.forcing
@@ -442,15 +464,12 @@ def measure(object text, Envelope envelope=None, **options):
     """
     cdef Plan planned
     cdef Measure result
-    cdef str sent
     envelope = envelope_of(envelope, options)
     result = Measure.__new__(Measure)
     if type(text) is bytes:
         plan_octets(text, envelope, &planned)
     else:
-        sent = plan_text(text, envelope, &planned)
-        if planned.forced_at >= 0:
-            result.forcing = sent[planned.forced_at]
+        plan_text(text, envelope, &planned)
     result.alphabet = planned.alphabet
     result.units = planned.units
     result.parts = planned.parts
@@ -458,6 +477,7 @@ def measure(object text, Envelope envelope=None, **options):
     result.single = planned.single
     result.locking = planned.locking
     result.forced = planned.forced_at
+    result.forcing = planned.forcing
     return result
 
 

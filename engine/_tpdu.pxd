@@ -6,7 +6,7 @@ from engine._content cimport Tpdu
 
 @cython.final
 cdef class Deliver(Tpdu):
-    cdef uint8_t kind_of_address
+    cdef int kind_of_address
     cdef readonly str originator
     cdef readonly object service_centre_time_ms
     cdef readonly int service_centre_zone
@@ -14,7 +14,7 @@ cdef class Deliver(Tpdu):
 
 @cython.final
 cdef class Submit(Tpdu):
-    cdef uint8_t kind_of_address
+    cdef int kind_of_address
     cdef uint8_t validity[7]
     cdef bint has_validity  # whether all of it was there
     cdef readonly int reference
@@ -25,7 +25,7 @@ cdef class Submit(Tpdu):
 
 @cython.final
 cdef class Command(Tpdu):
-    cdef uint8_t kind_of_address
+    cdef int kind_of_address
     cdef readonly int reference
     cdef readonly int command
     cdef readonly int number

@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 from engine._content cimport HAS_HEADER, Tpdu
 from engine._envelope cimport Envelope
 from engine._fields cimport (
+    ANY_TYPE,
     OCTETS,
     Reader,
     enhanced_seconds,
@@ -90,7 +91,8 @@ cdef class Deliver(Tpdu):
         self.service_centre_time_ms = service_centre_time_ms
         self.service_centre_zone = service_centre_zone
         self.say(text, coding, message_class, elements, single, locking, MOST)
-        self.kind_of_address = self.encode()[2]
+        self.kind_of_address = ANY_TYPE
+        self.kind_of_address = self.built()[2]
 
     cdef int write(self, Writer* out) except -1:
         cdef uint8_t* at
@@ -164,7 +166,8 @@ cdef class Submit(Tpdu):
         memcpy(self.validity, envelope.validity, sizeof(self.validity))
         self.has_validity = True
         self.say(text, coding, message_class, elements, single, locking, MOST)
-        self.kind_of_address = self.encode()[3]
+        self.kind_of_address = ANY_TYPE
+        self.kind_of_address = self.built()[3]
 
     cdef int write(self, Writer* out) except -1:
         cdef uint8_t* at
@@ -268,7 +271,8 @@ cdef class Command(Tpdu):
         memcpy(self.raw, <const uint8_t*>data, len(data))
         self.raw_octets = <int>len(data)
         self.length = self.raw_octets
-        self.kind_of_address = self.encode()[6]
+        self.kind_of_address = ANY_TYPE
+        self.kind_of_address = self.built()[6]
 
     cdef int write(self, Writer* out) except -1:
         put(out, self.first)

@@ -22,6 +22,7 @@ DIRECTIONS = {
     "Submit": "ms2sc",
     "Command": "ms2sc",
 }
+LONGEST_TPDU = 164  # octets of each of the six: §9.2.2
 RECORDS = {kind.__name__: kind for kind in (Command, Deliver, DeliverReport, StatusReport, Submit, SubmitReport)}
 CONTENT_NAMES = ("text", "coding", "message_class", "elements", "single", "locking")
 
@@ -93,6 +94,8 @@ def build(kind: str, **given: Any) -> Tpdu:
             | (USER_DATA if found["length"] else 0)
         )
     octets = write(RECORDS[kind](**found, **given))
+    if len(octets) > LONGEST_TPDU:
+        raise CodecError("longer than a TPDU can be", "user_data")
     return decode(octets, DIRECTIONS[kind], rp="ack" if given.get("failure") is None else "error")
 
 

@@ -100,8 +100,6 @@ def take_address(source: Octets, field: str = "address") -> tuple[str, int]:
 
 
 def write_address(number: str, kind: int) -> bytes:
-    """A type of 0, whose top bit should be set, says nothing and is not written again."""
-    kind = kind or type_of_address(number, "address", names=True)
     if kind >> 4 & 7 == 5:
         octets = pack(number)
         return bytes([-(-7 * len(septets_of(number)) // 4), kind]) + octets

@@ -56,7 +56,7 @@ def take_content(source: Octets, coding: int, has_header: bool, most_octets: int
     data = source.take(min(size, MOST_KEPT), "user_data")
     front = b""
     if has_header:
-        if not data or data[0] >= len(data):
+        if (not data or data[0] >= len(data)) and not source.ended:
             source.note("longer than the user data", "header")
         front = data[: data[0] + 1] if data else b""
     elements = header.split_elements(front)

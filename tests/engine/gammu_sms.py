@@ -135,6 +135,9 @@ def expected(asked: Found) -> Found | None:
             due.pop(name, None)
     else:
         due["replaces"] = asked["protocol"] - 0x40 if 0x41 <= asked["protocol"] <= 0x47 else 0
+        # A reserved coding is GSM 7-bit (TS 23.038 §4): reads such a TPDU only if its octets happen to look like a text.
+        if 0x80 <= asked["coding"] < 0xC0:
+            return None
         # The codings of automatic deletion have classes like the general ones (3GPP TS 23.038 §4): reads none there.
         if asked["coding"] >> 6 == 1:
             due["message_class"] = None

@@ -75,7 +75,6 @@ def test_reads_an_originator(address: str, number: str) -> None:
         pytest.param(
             *("05002143f5", "12345", 0x00),
             id="nothing but zeros",
-            marks=pytest.mark.xfail(strict=True, reason="0x00 stands for a type that was not read: 0x81 is written"),
         ),
         pytest.param("05982143f5", "+12345", 0x98, id="international, of the national plan"),
         pytest.param("0581a1cbf2", "1*#a2", 0x81, id="with star and hash"),

@@ -145,7 +145,6 @@ def test_look_alikes_are_taken_where_they_save_a_part(text: str, parts: list[str
     assert cut(text) != parts or "".join(parts) == text
 
 
-@pytest.mark.xfail(strict=True, reason="it is its place among the look-alikes' replacements, even beyond the text")
 def test_what_forced_the_tables_is_named_where_it_stands_in_the_text_given() -> None:
     text = "“" + "a" * 70 + "…ş"
     found = measure(text, transliterate=True, national="single")
