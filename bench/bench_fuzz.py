@@ -152,6 +152,14 @@ def attempts(pdu: bytes, refused: list[int], *, strict: bool) -> list[sms.Tpdu]:
     return found
 
 
+def again_s(pdu: bytes, *, strict: bool) -> float:
+    """How long a PDU takes that took long: what the machine did meanwhile is not the decoder's fault."""
+    began = time.perf_counter()
+    for _ in range(5):
+        look_into(attempts(pdu, [0], strict=strict))
+    return (time.perf_counter() - began) / 5
+
+
 def decode_all(pdus: Sequence[bytes], begin: int = 0, place: "ctypes.c_longlong | None" = None) -> Tally:
     """Decode each of them, the first of which is number `begin` of the run; raises whatever nothing should raise.
 
@@ -171,7 +179,9 @@ def decode_all(pdus: Sequence[bytes], begin: int = 0, place: "ctypes.c_longlong 
             look_into(before)
         took_s = clock() - began
         if took_s > tally.slowest_s:
-            tally.slowest_s, tally.slowest = took_s, pdu
+            took_s = min(took_s, again_s(pdu, strict=not number & 2))
+            if took_s > tally.slowest_s:
+                tally.slowest_s, tally.slowest = took_s, pdu
         tally.read += len(found)
     tally.refused = refused[0]
     return tally
