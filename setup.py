@@ -23,7 +23,8 @@ DIRECTIVES = {
     "autotestdict": False,
 }
 
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"] if CHECKED else []
+CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g"]
+SANITIZERS = CHECKS if CHECKED else []
 
 extensions = [
     Extension(

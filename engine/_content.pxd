@@ -23,17 +23,22 @@ cdef class Tpdu:
     cdef readonly int single
     cdef readonly int locking
     cdef readonly int length
+    cdef bint made  # read, or built by __init__, which must not happen twice
     cdef uint8_t first
     cdef int header_octets
     cdef int raw_octets
     cdef uint8_t raw[LONGEST_USER_DATA + 8]  # TP-UD and some zeros, which reading septets may pass into
 
+    cdef int make(self) except -1
     cdef bytes built(self)
     cdef int write(self, Writer* out) except -1
     cdef int take(self, Reader* source, list faults) except -1
     cdef int say(
-        self, object text, object coding, object message_class, object elements, int single, int locking, int most
+        self, object text, object coding, object message_class, object elements, object single, object locking, int most
     ) except -1
+    cdef int say_octets(self, bytes octets, Writer* out) except -1
+    cdef int say_septets(self, const uint8_t* septets, int count, int header, Writer* out) except -1
+    cdef int say_units(self, str text, Writer* out) except -1
     cdef int set_coding(self, int coding, list faults, Py_ssize_t offset) except -1
     cdef int write_user_data(self, Writer* out) except -1
     cdef int take_user_data(self, Reader* source, int most, list faults) except -1

@@ -10,7 +10,19 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, memset
 
 from engine cimport _gsm7, _ucs2
-from engine._fields cimport GSM7, OCTETS, UCS2, Reader, alphabet_of, class_of, coding_of, fault, is_compressed, number_of, octet
+from engine._fields cimport (
+    GSM7,
+    OCTETS,
+    UCS2,
+    Reader,
+    alphabet_of,
+    class_of,
+    coding_of,
+    fault,
+    is_compressed,
+    number_of,
+    octet,
+)
 from engine._header cimport (
     read_concatenation,
     read_elements,
@@ -52,6 +64,13 @@ cdef class Tpdu:
             raise CodecError("longer than a TPDU can be", "user_data")
         return PyBytes_FromStringAndSize(<char*>buffer, out.at - buffer)
 
+    cdef int make(self) except -1:
+        """Before anything is set by __init__: what was made once stays as it is."""
+        if self.made:
+            raise TypeError("a TPDU is made only once")
+        self.made = True
+        return 0
+
     cdef bytes built(self):
         """The octets of a TPDU that was made of its fields: what came in may be longer than any should be."""
         cdef bytes octets = self.encode()
@@ -92,21 +111,19 @@ cdef class Tpdu:
     # Out
 
     cdef int say(
-        self, object text, object coding, object message_class, object elements, int single, int locking, int most
+        self, object text, object coding, object message_class, object elements, object single, object locking, int most
     ) except -1:
         """Make the user data of a text or of octets, of at most `most` octets."""
         cdef uint8_t septets[_gsm7.LONGEST + 1]
-        cdef uint16_t units[LONGEST_USER_DATA]
         cdef Writer out = writer(self.raw, most)
         cdef Py_ssize_t count = 0
-        cdef int fill_bits
         cdef int header
-        cdef uint8_t* at
         cdef str said
-        _gsm7.check_languages(single, locking)
+        cdef int tables = number_of(single, "single") << 8 | number_of(locking, "locking")
+        _gsm7.check_languages(tables >> 8, tables & 0xFF)
         put(&out, 0)
         write_elements(elements, True, &out)
-        write_shifts(single, locking, &out)
+        write_shifts(tables >> 8, tables & 0xFF, &out)
         header = <int>(out.at - self.raw)
         if header == 1:
             out.at = self.raw
@@ -114,60 +131,77 @@ cdef class Tpdu:
         else:
             self.raw[0] = <uint8_t>(header - 1)
             self.first |= HAS_HEADER
-        if coding is None:
-            self.coding = -1
-        else:
-            number_of(coding, "coding")
+        if coding is not None:
             if message_class is not None:
                 raise CodecError("the coding says the class", "message_class")
-            self.set_coding(coding, None, -1)
-        if isinstance(text, bytes):
-            if self.coding < 0:
+            self.set_coding(number_of(coding, "coding"), None, -1)
+        if type(text) is bytes:  # no subclass, which may say that it has any length
+            if coding is None:
                 self.set_coding(coding_of(OCTETS, message_class), None, -1)
-            if self.alphabet == GSM7:
-                raise CodecError("octets in a coding for septets", "coding")
-            at = claim(&out, <int>len(text))
-            if at != NULL:
-                memcpy(at, <const uint8_t*>(<bytes>text), len(text))
-            self.length = <int>(out.at - self.raw)
+            self.say_octets(text, &out)
         else:
             said = text
-            if self.coding < 0 or self.alphabet == GSM7:
-                if _gsm7.spread(
-                    PyUnicode_KIND(said), PyUnicode_DATA(said), len(said), single, locking, septets, _gsm7.LONGEST,
+            if coding is None or self.alphabet == GSM7:
+                stop = _gsm7.spread(
+                    PyUnicode_KIND(said),
+                    PyUnicode_DATA(said),
+                    len(said),
+                    tables >> 8,
+                    tables & 0xFF,
+                    septets,
+                    _gsm7.LONGEST,
                     &count,
-                ) == len(said):
-                    if self.coding < 0:
-                        self.set_coding(coding_of(GSM7, message_class), None, -1)
-                elif self.coding < 0:
-                    self.set_coding(coding_of(UCS2, message_class), None, -1)
-                else:
-                    raise CodecError("not in the GSM 7-bit alphabet, or too long", "text", count)
+                )
+                if coding is None:
+                    self.set_coding(coding_of(GSM7 if stop == len(said) else UCS2, message_class), None, -1)
+                elif stop < len(said):
+                    raise CodecError("not in the GSM 7-bit alphabet, or too long", "text", stop)
             if self.alphabet == GSM7:
-                self.length = (8 * header + 6) // 7
-                fill_bits = 7 * self.length - 8 * header
-                self.length += <int>count
-                at = claim(&out, (fill_bits + 7 * <int>count + 7) >> 3)
-                if at != NULL:
-                    _gsm7.pack_septets(septets, <int>count, fill_bits, at)
+                self.say_septets(septets, <int>count, header, &out)
             elif self.alphabet == UCS2:
-                if _ucs2.spread(
-                    PyUnicode_KIND(said), PyUnicode_DATA(said), len(said), units, LONGEST_USER_DATA, &count
-                ) < len(said):
-                    raise CodecError("half a surrogate pair, or too long", "text", count)
-                at = claim(&out, 2 * <int>count)
-                if at != NULL:
-                    _ucs2.write(units, count, at)
-                self.length = <int>(out.at - self.raw)
+                self.say_units(said, &out)
             elif said:
                 raise CodecError("a text in a coding for octets", "coding")
             else:
-                self.length = <int>(out.at - self.raw)
+                self.length = header
         if out.full:
             raise CodecError(f"more than {most} octets", "user_data")
         self.raw_octets = <int>(out.at - self.raw)
         memset(self.raw + self.raw_octets, 0, 8)
         self.interpret(None, -1)
+        return 0
+
+    cdef int say_octets(self, bytes octets, Writer* out) except -1:
+        cdef uint8_t* at = claim(out, len(octets))
+        if self.alphabet == GSM7:
+            raise CodecError("octets in a coding for septets", "coding")
+        if at != NULL:
+            memcpy(at, <const uint8_t*>octets, len(octets))
+        self.length = <int>(out.at - self.raw)
+        return 0
+
+    cdef int say_septets(self, const uint8_t* septets, int count, int header, Writer* out) except -1:
+        cdef int skipped = (8 * header + 6) // 7
+        cdef int fill_bits = 7 * skipped - 8 * header
+        cdef uint8_t* at = claim(out, (fill_bits + 7 * count + 7) >> 3)
+        if at != NULL:
+            _gsm7.pack_septets(septets, count, fill_bits, at)
+        self.length = skipped + count
+        return 0
+
+    cdef int say_units(self, str text, Writer* out) except -1:
+        cdef uint16_t units[LONGEST_USER_DATA]
+        cdef Py_ssize_t count = 0
+        cdef uint8_t* at
+        cdef Py_ssize_t stop = _ucs2.spread(
+            PyUnicode_KIND(text), PyUnicode_DATA(text), len(text), units, LONGEST_USER_DATA, &count
+        )
+        if stop < len(text):
+            raise CodecError("half a surrogate pair, or too long", "text", stop)
+        at = claim(out, 2 * count)
+        if at != NULL:
+            _ucs2.write(units, count, at)
+        self.length = <int>(out.at - self.raw)
         return 0
 
     cdef int write_user_data(self, Writer* out) except -1:

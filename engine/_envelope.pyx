@@ -165,24 +165,28 @@ cdef class Envelope:
 PLAIN = Envelope()
 cdef Envelope LATEST = PLAIN  # what LATEST_OPTIONS made
 cdef dict LATEST_OPTIONS = {}
+cdef frozenset UNCHANGING = frozenset([bool, int, str, type(None)])  # what is equal once is equal for good
 
 
 cdef Envelope envelope_of(Envelope given, dict options):
     """The envelope that was given, that the options describe, or the plain one.  Raises TypeError for two.
 
     Callers say the same options again and again, and making an envelope takes twice as long as encoding a text: the
-    latest one is kept.  Elements may be an iterator, which says something only once.
+    latest one is kept.
     """
     global LATEST, LATEST_OPTIONS
     cdef Envelope made
+    # Held: comparing values may run code of their own, which may come here and replace both.
+    cdef Envelope latest = LATEST
+    cdef dict latest_options = LATEST_OPTIONS
     if not options:
         return PLAIN if given is None else given
     if given is not None:
         raise TypeError("an envelope and its options were given")
-    if options == LATEST_OPTIONS:
-        return LATEST
+    if options == latest_options:
+        return latest
     made = Envelope(**options)
-    if "elements" not in options:
+    if all([type(value) in UNCHANGING for value in options.values()]):
         LATEST = made
         LATEST_OPTIONS = options
     return made

@@ -29,6 +29,7 @@ cdef int write_service_centre(str number, Writer* out) except -1
 cdef str read_address(Reader* source, str field, int* address_type, list faults)
 cdef str read_service_centre(Reader* source, list faults)
 cdef object read_time(const uint8_t* stamp, int* zone)
+cdef int zone_of(object zone, str field) except -100
 cdef int write_time(object time_ms, int zone, str field, uint8_t* stamp) except -1
 cdef int relative_validity(int64_t seconds) noexcept nogil
 cdef int relative_seconds(int validity) noexcept nogil

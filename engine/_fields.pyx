@@ -47,7 +47,7 @@ cdef const char* DIGITS = b"0123456789*#abc"  # §9.1.2.3; the sixteenth is the 
 
 cdef int fault(list faults, str reason, str field, Py_ssize_t offset) except -1:
     """Raise what is wrong, or keep it where somebody keeps `faults`."""
-    error = CodecError(reason, field, offset)
+    error = CodecError(reason, field, None if offset < 0 else offset)
     if faults is None:
         raise error
     faults.append(error)
@@ -327,6 +327,15 @@ cdef object read_time(const uint8_t* stamp, int* zone):
     )
 
 
+cdef int zone_of(object zone, str field) except -100:
+    """A zone in quarters of an hour east, as far as a time stamp can say it."""
+    if not isinstance(zone, int):
+        raise TypeError(f"the zone of {field} is an int")
+    if not -79 <= zone <= 79:
+        raise CodecError("a zone is -79 to 79 quarters of an hour", field)
+    return zone
+
+
 cdef int write_time(object time_ms, int zone, str field, uint8_t* stamp) except -1:
     """Seven octets of a moment in its zone; an impossible date, all zero, for None."""
     cdef int64_t seconds
@@ -338,8 +347,6 @@ cdef int write_time(object time_ms, int zone, str field, uint8_t* stamp) except 
     if time_ms is None:
         memset(stamp, 0, 7)
         return 0
-    if not -79 <= zone <= 79:
-        raise CodecError("a zone is -79 to 79 quarters of an hour", field)
     if not -(1 << 52) < time_ms < 1 << 52:
         raise CodecError("not between 2000 and 2099", field)
     seconds = <int64_t>time_ms // 1000 + zone * 15 * MINUTE_S

@@ -386,11 +386,12 @@ def pack(str text not None, int fill_bits=0):
 def unpack(bytes octets not None, int septets, int fill_bits=0):
     """The text of 0 to 255 `septets` behind 0 to 6 `fill_bits`.  Raises CodecError where octets lack."""
     cdef uint8_t padded[PACKED + 8]
-    cdef Py_ssize_t needed = (fill_bits + 7 * septets + 7) >> 3
+    cdef Py_ssize_t needed
     if not 0 <= fill_bits <= 6:
         raise CodecError("fill bits reach the next septet: 0 to 6", "fill_bits")
     if not 0 <= septets <= MOST_SEPTETS:
         raise CodecError("0 to 255 septets can be read at once", "septets")
+    needed = (fill_bits + 7 * septets + 7) >> 3
     if needed > len(octets):
         raise CodecError("too few octets", "user_data", len(octets))
     memcpy(padded, PyBytes_AS_STRING(octets), needed)

@@ -169,7 +169,7 @@ cdef void write_shifts(int single, int locking, Writer* out) noexcept nogil:
 # Elements to give to an envelope
 
 
-def ports(int destination, int source=0, int bits=16):
+def ports(object destination, object source=0, object bits=16):
     """The element that names the application a message is for, and the one it comes from.
 
     `bits` is 8 or 16.  Raises CodecError for a port that has more.  §9.2.3.24.3 and .4.
@@ -183,7 +183,7 @@ def ports(int destination, int source=0, int bits=16):
     return identifier, destination.to_bytes(bits // 8, "big") + source.to_bytes(bits // 8, "big")
 
 
-def indication(int kind, int count, bint store=False):
+def indication(object kind, object count, bint store=False):
     """The element that shows `count` waiting messages of a `kind`: 0 voice, 1 fax, 2 electronic mail, 3 other.
 
     Raises CodecError for a kind above 127 or a count above 255.  §9.2.3.24.2.

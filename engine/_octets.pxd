@@ -27,7 +27,7 @@ cdef inline Writer writer(uint8_t* buffer, int room) noexcept nogil:
     return out
 
 
-cdef inline uint8_t* claim(Writer* out, int octets) noexcept nogil:
+cdef inline uint8_t* claim(Writer* out, Py_ssize_t octets) noexcept nogil:
     """Room for `octets` more, which the caller fills; NULL, and `full` from then on, where there is none.
 
     One check per field and not per octet: a loop over `put` reloads its bounds after every octet it writes,

@@ -64,6 +64,7 @@ cdef int check_end(Reader* source, list faults) except -1:
 
 cdef Tpdu take(Reader* source, int direction, bint failed):
     cdef Tpdu out = kind_of(source, direction, failed)
+    out.made = True
     out.take(source, None)
     if source.at < source.end:
         check_end(source, None)
@@ -72,6 +73,7 @@ cdef Tpdu take(Reader* source, int direction, bint failed):
 
 cdef Tpdu take_what_there_is(Reader* source, int direction, bint failed, list faults):
     cdef Tpdu out = kind_of(source, direction, failed)
+    out.made = True
     try:
         out.take(source, faults)
         check_end(source, faults)
@@ -150,14 +152,11 @@ def read(object pdu_hex not None, object length=None, *, bint strict=True):
     source.filled = True
     service_centre = read_service_centre(&source, faults)
     if length is not None:
-        try:
-            stated = length
-        except OverflowError:
-            stated = -1
+        stated = length if 0 <= length <= LONGEST_RECORD else LONGEST_RECORD + 1  # which are never there
         behind = source.end - source.at - stated
         # Stored status reports are printed with the filler of their record behind what the length counts.
         for i in range(behind):
-            if stated < 0 or source.at[stated + i] != 0xFF:
+            if source.at[stated + i] != 0xFF:
                 behind = -1
                 break
         if behind < 0:

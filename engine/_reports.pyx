@@ -8,7 +8,18 @@ cimport cython
 from libc.stdint cimport uint8_t
 
 from engine._content cimport Tpdu
-from engine._fields cimport ANY_TYPE, Reader, number_of, octet, read_address, read_time, span, write_anyone, write_time
+from engine._fields cimport (
+    ANY_TYPE,
+    Reader,
+    number_of,
+    octet,
+    read_address,
+    read_time,
+    span,
+    write_anyone,
+    write_time,
+    zone_of,
+)
 from engine._octets cimport Writer, claim, put
 
 cdef enum:
@@ -101,19 +112,20 @@ cdef class StatusReport(Tpdu):
         object reference=0,
         object outcome=0,
         object service_centre_time_ms=None,
-        int service_centre_zone=0,
+        object service_centre_zone=0,
         object discharge_time_ms=None,
-        int discharge_zone=0,
+        object discharge_zone=0,
         object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
-        int single=0,
-        int locking=0,
+        object single=0,
+        object locking=0,
         bint more_messages=False,
         bint loop_prevention=False,
         bint for_command=False,
     ):
+        self.make()
         self.first = (
             STATUS_REPORT
             | (0 if more_messages else NO_MORE_MESSAGES)
@@ -124,9 +136,9 @@ cdef class StatusReport(Tpdu):
         self.reference = number_of(reference, "reference")
         self.outcome = number_of(outcome, "outcome")
         self.service_centre_time_ms = service_centre_time_ms
-        self.service_centre_zone = service_centre_zone
+        self.service_centre_zone = zone_of(service_centre_zone, "service_centre_time")
         self.discharge_time_ms = discharge_time_ms
-        self.discharge_zone = discharge_zone
+        self.discharge_zone = zone_of(discharge_zone, "discharge_time")
         self.parameters = say_parameters(
             self, text, protocol, coding, (message_class, elements, single, locking), MOST_OF_STATUS_REPORT
         )
@@ -193,19 +205,20 @@ cdef class SubmitReport(Tpdu):
         *,
         object failure=None,
         object service_centre_time_ms=None,
-        int service_centre_zone=0,
+        object service_centre_zone=0,
         object text not None="",
         object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
-        int single=0,
-        int locking=0,
+        object single=0,
+        object locking=0,
     ):
+        self.make()
         self.first = SUBMIT_REPORT
         self.failure = None if failure is None else number_of(failure, "failure")
         self.service_centre_time_ms = service_centre_time_ms
-        self.service_centre_zone = service_centre_zone
+        self.service_centre_zone = zone_of(service_centre_zone, "service_centre_time")
         self.parameters = say_parameters(
             self,
             text,
@@ -255,9 +268,10 @@ cdef class DeliverReport(Tpdu):
         object coding=None,
         object message_class=None,
         object elements=(),
-        int single=0,
-        int locking=0,
+        object single=0,
+        object locking=0,
     ):
+        self.make()
         self.first = DELIVER_REPORT
         self.failure = None if failure is None else number_of(failure, "failure")
         self.parameters = say_parameters(

@@ -1,12 +1,10 @@
 """Stub of _segmentation.pyx, where the behaviour is documented."""
 
-from typing import Final, final
+from typing import final
 
 from typing_extensions import Unpack
 
 from engine._envelope import Envelope, _Options
-
-LOOK_ALIKES: Final[dict[int, str]]
 
 @final
 class Measure:

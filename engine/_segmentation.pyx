@@ -15,6 +15,7 @@ from engine._cuts cimport FREE, INSIDE, MOST_PARTS, NEVER
 from engine._envelope cimport AUTO, NATIONAL_ALL, NATIONAL_OFF, Envelope, envelope_of
 from engine._fields cimport GSM7, OCTETS, UCS2
 from engine._header cimport write_concatenation, write_shifts
+from engine._look_alikes cimport place_before, without_look_alikes
 from engine._national cimport LANGUAGES, locking_characters
 from engine._octets cimport Writer, claim, put
 
@@ -24,16 +25,6 @@ cdef enum:
     USER_DATA = 140  # octets of TP-UD: §9.2.3.16
     ELEMENT_OF_SHIFT = 3
     LEAST_ROOM = 2  # an escape sequence, or a surrogate pair
-
-# Look-alikes that GSM 7-bit has: what a word processor makes of plain quotes, dashes, dots and spaces.
-LOOK_ALIKES = {
-    **dict.fromkeys(map(ord, "‘’‚‛′‹›"), "'"),
-    **dict.fromkeys(map(ord, "“”„‟″«»"), '"'),
-    **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
-    **dict.fromkeys(range(0x2000, 0x200B), " "),
-    **dict.fromkeys(map(ord, "\xa0\u202f\u205f\u3000"), " "),
-    ord("…"): "...",
-}
 
 # Under the interpreter's lock, which is never released here.
 cdef uint8_t BEGINS[MOST_UNITS + 1]
@@ -193,8 +184,9 @@ cdef void keep_whole(Plan* planned, str text) noexcept:
 # Choosing
 
 
-cdef int too_long(const Plan* planned, str field) except -1:
-    if planned.room < LEAST_ROOM:
+cdef int too_long(const Plan* planned, Envelope envelope, str field) except -1:
+    # Not by planned.room: nothing was planned where the text alone has too many units.
+    if room_of(planned.alphabet, header_of(planned, envelope, True)) < LEAST_ROOM:
         raise CodecError("leaves no room for the text", "header")
     raise CodecError("more than 255 parts", field)
 
@@ -288,7 +280,7 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
         if envelope.spoken == GSM7:
             if out.forced_at >= 0:
                 raise CodecError("not in the GSM 7-bit alphabet", "text", out.forced_at)
-            too_long(out, "text")
+            too_long(out, envelope, "text")
     out.alphabet = UCS2
     out.single = 0
     out.locking = 0
@@ -307,7 +299,7 @@ cdef int plan_as_it_is(str text, Envelope envelope, Plan* out) except -1:
         fill(out, envelope)
         return 0
     if ucs2_parts == 0:
-        too_long(out, "text")
+        too_long(out, envelope, "text")
     return 0
 
 
@@ -317,46 +309,41 @@ cdef str plan_text(str text, Envelope envelope, Plan* out):
     Raises CodecError for a character the alphabet lacks, a lone surrogate, or more than 255 parts; its offset is
     in characters.
     """
-    cdef str plainer
-    cdef object refused = None
-    cdef int parts = MOST_PARTS + 1
     if envelope.spoken == OCTETS:
         raise CodecError("a text in an envelope for octets", "coding")
-    try:
-        plan_as_it_is(text, envelope, out)
-        parts = out.parts
-    except CodecError as error:
-        if not envelope.transliterate:
-            raise
-        refused = error
-    if envelope.transliterate and parts > 1:
-        plainer = text.translate(LOOK_ALIKES)
-        if plainer != text:
-            try:
-                plan_as_it_is(plainer, envelope, out)
-            except CodecError:
-                out.parts = parts
-            if out.parts < parts:
-                if out.forced_at >= 0:
-                    out.forced_at = place_before(text, out.forced_at)
-                keep_whole(out, plainer)
-                return plainer
-        if refused is not None:
-            raise refused
-        plan_as_it_is(text, envelope, out)
+    if envelope.transliterate:
+        return plan_plainly(text, envelope, out)
+    plan_as_it_is(text, envelope, out)
     keep_whole(out, text)
     return text
 
 
-cdef Py_ssize_t place_before(str text, Py_ssize_t place) except -1:
-    """Where the character at a place of the plainer text stands in `text`: three dots were one character."""
-    cdef Py_ssize_t i
-    cdef Py_ssize_t passed = 0
-    for i in range(len(text)):
-        if passed >= place:
-            return i
-        passed += len(LOOK_ALIKES.get(ord(text[i]), "-"))
-    return len(text)
+cdef str plan_plainly(str text, Envelope envelope, Plan* out):
+    """The same, with look-alikes in place of what costs a part."""
+    cdef str plainer = without_look_alikes(text)
+    cdef object refused = None
+    cdef int parts = MOST_PARTS + 1
+    try:
+        plan_as_it_is(text, envelope, out)
+        parts = out.parts
+    except CodecError as error:
+        refused = error
+    if plainer != text and parts > 1:
+        try:
+            plan_as_it_is(plainer, envelope, out)
+        except CodecError:
+            out.parts = parts
+        if out.parts < parts:
+            if out.forced_at >= 0:
+                out.forced_at = place_before(text, out.forced_at)
+            keep_whole(out, plainer)
+            return plainer
+        if refused is None:
+            plan_as_it_is(text, envelope, out)
+    if refused is not None:
+        raise refused
+    keep_whole(out, text)
+    return text
 
 
 cdef int plan_octets(bytes octets, Envelope envelope, Plan* out) except -1:
@@ -373,7 +360,7 @@ cdef int plan_octets(bytes octets, Envelope envelope, Plan* out) except -1:
     out.units = <int>len(octets)
     fill(out, envelope)
     if out.parts == 0:
-        too_long(out, "octets")
+        too_long(out, envelope, "octets")
     return 0
 
 

@@ -26,6 +26,7 @@ from engine._fields cimport (
     span,
     write_anyone,
     write_time,
+    zone_of,
 )
 from engine._octets cimport Writer, claim, put
 
@@ -67,18 +68,19 @@ cdef class Deliver(Tpdu):
         object text not None="",
         *,
         object service_centre_time_ms=None,
-        int service_centre_zone=0,
+        object service_centre_zone=0,
         object protocol=0,
         object coding=None,
         object message_class=None,
         object elements=(),
-        int single=0,
-        int locking=0,
+        object single=0,
+        object locking=0,
         bint more_messages=False,
         bint loop_prevention=False,
         bint report_indication=False,
         bint reply_path=False,
     ):
+        self.make()
         self.first = (
             DELIVER
             | (0 if more_messages else NO_MORE_MESSAGES)
@@ -89,7 +91,7 @@ cdef class Deliver(Tpdu):
         self.originator = originator
         self.protocol = number_of(protocol, "protocol")
         self.service_centre_time_ms = service_centre_time_ms
-        self.service_centre_zone = service_centre_zone
+        self.service_centre_zone = zone_of(service_centre_zone, "service_centre_time")
         self.say(text, coding, message_class, elements, single, locking, MOST)
         self.kind_of_address = ANY_TYPE
         self.kind_of_address = self.built()[2]
@@ -154,11 +156,28 @@ cdef class Submit(Tpdu):
         object coding=None,
         object message_class=None,
         object elements=(),
-        int single=0,
-        int locking=0,
-        **options,
+        object single=0,
+        object locking=0,
+        object validity_s=None,
+        object expires_ms=None,
+        bint exact_validity=False,
+        bint single_shot=False,
+        bint wants_report=False,
+        bint reject_duplicates=False,
+        bint reply_path=False,
+        object protocol=0,
     ):
-        cdef Envelope envelope = Envelope(**options)
+        cdef Envelope envelope = Envelope(
+            validity_s=validity_s,
+            expires_ms=expires_ms,
+            exact_validity=exact_validity,
+            single_shot=single_shot,
+            wants_report=wants_report,
+            reject_duplicates=reject_duplicates,
+            reply_path=reply_path,
+            protocol=protocol,
+        )
+        self.make()
         self.first = <uint8_t>envelope.first_octet
         self.destination = destination
         self.reference = number_of(reference, "reference")
@@ -259,6 +278,7 @@ cdef class Command(Tpdu):
         bint wants_report=False,
         bint has_header=False,
     ):
+        self.make()
         self.first = COMMAND | (REPORT if wants_report else 0) | (HAS_HEADER if has_header else 0)
         self.destination = destination
         self.command = number_of(command, "command")

@@ -150,10 +150,10 @@ def cut(str text not None, int room):
     at = <const uint8_t*>PyBytes_AS_STRING(octets)
     pieces = []
     while True:
-        end = begin + 2 * room
-        if end >= len(octets):
+        if (len(octets) - begin) >> 1 <= room:
             pieces.append(octets[begin:])
             return pieces
+        end = begin + 2 * <Py_ssize_t>room
         if at[end] & 0xFC == 0xDC:
             end -= 2
         pieces.append(octets[begin:end])

@@ -135,8 +135,8 @@ def expected(asked: Found) -> Found | None:
             due.pop(name, None)
     else:
         due["replaces"] = asked["protocol"] - 0x40 if 0x41 <= asked["protocol"] <= 0x47 else 0
-        # A reserved coding is GSM 7-bit (TS 23.038 §4): reads such a TPDU only if its octets happen to look like a text.
-        if 0x80 <= asked["coding"] < 0xC0:
+        # A reserved coding is GSM 7-bit (TS 23.038 §4): reads such a TPDU only if it happens to look like a text.
+        if 0x80 <= asked["coding"] < 0xC0 or asked["coding"] & 0x8C == 0x0C:
             return None
         # The codings of automatic deletion have classes like the general ones (3GPP TS 23.038 §4): reads none there.
         if asked["coding"] >> 6 == 1:

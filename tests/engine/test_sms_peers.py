@@ -152,7 +152,7 @@ def tpdus(count: int) -> list[Any]:
                         number=dice.randrange(256),
                         reference=dice.randrange(256),
                         protocol=dice.randrange(256),
-                        data=dice.randbytes(dice.choice((0, 1, 20, 156))),
+                        data=dice.randbytes(dice.choice((0, 1, 20, 146))),
                         wants_report=dice.random() < 0.5,
                     )
                 )

@@ -352,7 +352,6 @@ def test_a_report_says_what_it_brings(
 SIZES = [
     pytest.param(sms.Deliver, {"originator": "12345"}, 140, "sc2ms", id="a message"),
     pytest.param(sms.Submit, {"destination": "12345"}, 140, "ms2sc", id="a part of ours"),
-    pytest.param(sms.StatusReport, {"recipient": "12345"}, 143, "sc2ms", id="a status report to a short number"),
     pytest.param(sms.SubmitReport, {}, 152, "sc2ms", id="the centre's answer"),
     pytest.param(sms.SubmitReport, {"failure": 1}, 151, "sc2ms", id="the centre's refusal"),
     pytest.param(sms.DeliverReport, {}, 159, "ms2sc", id="a mobile's answer"),
@@ -389,18 +388,31 @@ def test_a_text_has_the_same_limit(kind: Any, given: dict[str, Any], most: int, 
             kind(**given, text=text)
 
 
+def test_a_status_report_has_what_its_recipient_leaves() -> None:
+    """3GPP TS 23.040 §9.2.2.3: 164 octets in all, of which user data may have 143 where nothing else is said."""
+    report = "06000081" + "62204190510300" * 2 + "0004"
+    assert sms.decode(bytes.fromhex(f"{report}a3{'00' * 143}")).length == 163
+    with pytest.raises(CodecError) as refused:
+        sms.decode(bytes.fromhex(f"{report}a4{'00' * 144}"))
+    assert refused.value.field == "user_data"
+    assert len(sms.StatusReport("12345", bytes(139)).encode()) == 164
+    with pytest.raises(CodecError) as refused:
+        sms.StatusReport("12345", bytes(140))
+    assert refused.value.field == "user_data"
+
+
 def test_a_commands_data_have_a_limit_of_their_own() -> None:
     """3GPP TS 23.040 §9.2.2.4."""
-    full = sms.Command("12345", command=1, data=bytes(156))
+    full = sms.Command("", command=1, data=bytes(156))
     assert len(full.data) == 156
     octets = encoded(full)
     assert sms.decode(octets, "ms2sc").encode() == octets
     with pytest.raises(CodecError) as refused:
-        sms.Command("12345", command=1, data=bytes(157))
+        sms.Command("", command=1, data=bytes(157))
     assert refused.value.field == "data"
     with pytest.raises(CodecError) as refused:
-        sms.decode(octets[:10] + b"\x9d" + bytes(157), "ms2sc")
-    assert (refused.value.field, refused.value.offset) == ("data", 10)
+        sms.decode(octets[:7] + b"\x9d" + bytes(157), "ms2sc")
+    assert (refused.value.field, refused.value.offset) == ("data", 7)
 
 
 # What is refused to the builder
