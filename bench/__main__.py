@@ -87,10 +87,12 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
     machine = describe()
-    print("\n".join(f"{name:<13} {value}" for name, value in machine.items()) + "\n", flush=True)
+    print("\n".join(f"{name:<19} {value}" for name, value in machine.items()) + "\n", flush=True)
     for case in cases:
         agree(case)
     results = {}
+    for note in dict.fromkeys(case.note for case in cases if case.note):
+        print(note + "\n", flush=True)
     if cases:
         title = f"median of {options.rounds} rounds"
         print(f"{title:<{WIDTH}} {'per unit':>9}  {'':>5} {'units':>10} {'ratio':>9}")

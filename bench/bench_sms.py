@@ -1,6 +1,5 @@
 """The codec, a message at a time: what it costs on its way out and in, beside every peer that can do the same."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -32,8 +31,7 @@ DELIVER_UCS2 = f"{CENTRE}04{FROM_US}0008622041015103408C{CHINESE_70.encode('utf-
 REPORT = f"{CENTRE}062A{FROM_US}622041015103406220410151244000"
 
 HERE, MISSING = found()
-if MISSING:
-    print("not compared with " + ", ".join(f"{name} ({why})" for name, why in MISSING.items()), file=sys.stderr)
+NOTE = "not compared with " + ", ".join(f"{name} ({why})" for name, why in MISSING.items()) if MISSING else ""
 
 
 def plain_lines(number: str, text: str) -> list[bytes]:
@@ -79,6 +77,7 @@ def encode_case(name: str, text: str) -> Case:
             **{peer.name: by(peer) for peer in HERE if peer.encode is not None},
         },
         check,
+        note=NOTE,
     )
 
 
@@ -110,6 +109,7 @@ def batch_case() -> Case:
         },
         check,
         per=RECIPIENTS,
+        note=NOTE,
     )
 
 
@@ -131,7 +131,7 @@ def deliver_case(name: str, line: str) -> Case:
             seen = said.get(by_whom, said_deliver)(result)
             assert seen == expected, (by_whom, seen)
 
-    return Case(f"sms/read/{name}", reading(line, {peer.name: peer.read_deliver for peer in HERE}), check)
+    return Case(f"sms/read/{name}", reading(line, {peer.name: peer.read_deliver for peer in HERE}), check, note=NOTE)
 
 
 def report_case(line: str) -> Case:
@@ -144,7 +144,7 @@ def report_case(line: str) -> Case:
             seen = said.get(by_whom, said_report)(result)
             assert seen == expected, (by_whom, seen)
 
-    return Case("sms/read/report", reading(line, {peer.name: peer.read_report for peer in HERE}), check)
+    return Case("sms/read/report", reading(line, {peer.name: peer.read_report for peer in HERE}), check, note=NOTE)
 
 
 def reading(line: str, peers: dict[str, Callable[[str], object] | None]) -> dict[str, Callable[[], object]]:

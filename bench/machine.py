@@ -7,6 +7,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from bench.peers import PEERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("Cython", "aiohttp", "uvloop", "lmdb", "msgspec", "msgpack", "phonenumbers")
 
@@ -21,6 +23,7 @@ def describe() -> dict[str, str]:
     }
     for package in PACKAGES:
         facts[package] = version(package)
+    facts |= {peer: version(peer) for peer in PEERS if version(peer) != "not installed"}
     facts["commit"] = commit()
     facts["date"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return facts

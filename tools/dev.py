@@ -36,6 +36,7 @@ USAGE = """\
 ./dev demo    [options]   a simulated rack, a seeded town and the console on http://127.0.0.1:8080
 ./dev test    [pytest…]   the test suite; no hardware needed
 ./dev check               ruff, mypy --strict, import-linter, cython-lint, stubs
+./dev checked [--count N] the native modules under sanitizers: their tests, and a fuzz of N PDUs
 ./dev bench   [names…]    the tables of bench/README.md, on this machine
 ./dev build               set up and compile, run nothing
 ./dev clean               remove what this script made
@@ -62,7 +63,7 @@ exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -m server "$@"
 LINES_SHOWN = 40
 
 # What each command needs beyond the run-time dependencies.
-EXTRAS = {"test": ("test",), "check": ("test", "check"), "bench": ("test",)}
+EXTRAS = {"test": ("test",), "check": ("test", "check"), "checked": ("test",), "bench": ("test",)}
 
 
 class Trouble(Exception):
@@ -450,6 +451,8 @@ def main(arguments: Sequence[str]) -> int:
             return check()
         case "test":
             return become([PYTHON, "-m", "pytest", *rest], at_root=True)
+        case "checked":
+            return become([PYTHON, ROOT / "tools" / "checked.py", *rest], at_root=True)
         case "bench":
             return become([PYTHON, "-m", "bench", *rest], at_root=True)
         case "demo":
