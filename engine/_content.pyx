@@ -55,6 +55,9 @@ cdef class Tpdu:
         self.service_centre = ""
         self.faults = ()
 
+    def __init__(self):
+        raise TypeError("one of the six is to be made")
+
     def encode(self):
         """The octets of this TPDU, without a service centre's address.  Raises CodecError naming the field."""
         cdef uint8_t buffer[LONGEST_RECORD]
