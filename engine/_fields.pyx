@@ -32,11 +32,9 @@ cdef enum:
     HOUR_S = 3600
     DAY_S = 86400
     WEEK_S = 604800
-    LONGEST_RELATIVE_S = 63 * WEEK_S
     LONGEST_CLOCK_S = 99 * HOUR_S + 59 * MINUTE_S + 59
 
     # Formats of an enhanced validity, §9.2.3.12.3.
-    NO_FORMAT = 0
     RELATIVE_FORMAT = 1
     SECONDS_FORMAT = 2
     CLOCK_FORMAT = 3

@@ -18,7 +18,6 @@ from engine.errors import CodecError
 
 cdef enum:
     LONGEST_RECORD = 256  # octets `read` takes: a stored record is 176 and its service centre's address 12
-    MOST_PARTS = 255
 
     # Which TPDUs are expected.
     TO_MOBILE = 0

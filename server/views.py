@@ -76,7 +76,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class PreviewView(msgspec.Struct, frozen=True):
-    """How a text goes out: `room` is what is left of the last part, in `units`; `texts` are its parts."""
+    """How a text goes out: `room` is what is left of the last part, in `units`; `texts` are its parts.
+
+    `national_parts` is how many it would take with national language tables, where that is fewer.
+    """
 
     alphabet: str
     units: int
@@ -85,6 +88,7 @@ class PreviewView(msgspec.Struct, frozen=True):
     forced_by: str | None
     texts: list[str]
     estimate_s: float | None
+    national_parts: int | None
 
 
 class CampaignView(msgspec.Struct, frozen=True):

@@ -37,7 +37,9 @@ Language = Literal["en", "zh"]
 
 
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text for one person."""
+    """A text for one person.  `national` allows the shift tables of a language, which not every phone knows;
+    `transliterate` makes typographic signs plain where that saves a part; a `flash` text is shown at once and not kept.
+    """
 
     to: str
     text: Annotated[str, Meta(min_length=1, max_length=40_000)]
@@ -49,6 +51,9 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delivery_report: Literal["none", "all"] = "none"
     on_unknown: OnUnknown | None = None
     alphabet: Literal["auto", "gsm7", "ucs2"] = "auto"
+    national: Literal["off", "single", "all"] = "off"
+    transliterate: bool = False
+    flash: bool = False
     tag: Annotated[str, Meta(max_length=100)] = ""
 
 
@@ -63,6 +68,8 @@ class Preview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: Annotated[str, Meta(max_length=40_000)]
     alphabet: Literal["auto", "gsm7", "ucs2"] = "auto"
+    national: Literal["off", "single", "all"] = "off"
+    transliterate: bool = False
 
 
 class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -132,6 +132,9 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     due_ms: int = 0
     updated_ms: int = 0
     parts: tuple[Part, ...] = (Part(),)
+    national: str = "off"
+    transliterate: bool = False
+    flash: bool = False
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True):
@@ -215,6 +218,18 @@ def tally(txn: Txn, group: int) -> dict[State, int]:
 # -- coming in
 
 
+def envelope(message: Message, validity_s: int | None = None) -> sms.Envelope:
+    """All that its parts say but the text: what is measured and what is sent have the same."""
+    return sms.Envelope(
+        alphabet=message.alphabet,
+        national=message.national,
+        transliterate=message.transliterate,
+        message_class=0 if message.flash else None,
+        validity_s=validity_s,
+        wants_report=message.wants_report,
+    )
+
+
 def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
     """Store a new message and put it in the due line; returns it with its id, parts and deadline filled in.
 
@@ -224,7 +239,7 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
     expires_ms = message.expires_ms or max(now_ms, message.not_before_ms) + DEADLINE_MS
     if expires_ms <= max(now_ms, message.not_before_ms):
         raise Invalid(InvalidParam("expires_at", "is not after the time the message may go"))
-    parts = sms.measure(message.text, alphabet=message.alphabet).parts
+    parts = sms.measure(message.text, envelope(message)).parts
     later = message.not_before_ms > now_ms
     message = msgspec.structs.replace(
         message,
@@ -247,7 +262,7 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
 def record_ended(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     """Store a message that ends before it could wait: a row that the gate turned away."""
     try:
-        parts = (Part(),) * sms.measure(message.text, alphabet=message.alphabet).parts
+        parts = (Part(),) * sms.measure(message.text, envelope(message)).parts
     except CodecError:
         # It goes nowhere: that it could not have gone either is nobody's concern.
         parts = (Part(),)

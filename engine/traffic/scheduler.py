@@ -332,11 +332,7 @@ class Scheduler:
         modem.submit(line, octets).add_done_callback(partial(self._land, flight))
 
     def _lines(self, message: Message) -> list[bytes]:
-        envelope = sms.Envelope(
-            validity_s=max(1, (message.expires_ms - self._now_ms()) // 1000),
-            wants_report=message.wants_report,
-            alphabet=message.alphabet,
-        )
+        envelope = messages.envelope(message, max(1, (message.expires_ms - self._now_ms()) // 1000))
         return sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)
 
     def _put_aside(self, message: Message, reason: str) -> None:

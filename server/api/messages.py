@@ -21,7 +21,7 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
     """The record that a request asks for.  Raises Invalid and CodecError naming the field."""
     number = numbers.parse(body.to, engine.settings.house.country or None, f"{prefix}to")
     try:
-        sms.measure(body.text, alphabet=body.alphabet)
+        sms.measure(body.text, alphabet=body.alphabet, national=body.national, transliterate=body.transliterate)
     except CodecError as error:
         raise Invalid(InvalidParam(f"{prefix}{error.field}", error.reason)) from error
     wants_report = body.delivery_report == "all"
@@ -34,6 +34,9 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
         Lane[body.lane.upper()],
         client_ref=body.client_ref,
         alphabet=body.alphabet,
+        national=body.national,
+        transliterate=body.transliterate,
+        flash=body.flash,
         wants_report=wants_report,
         on_unknown=OnUnknown[body.on_unknown.upper()] if body.on_unknown else usual,
         not_before_ms=wire.time_ms(body.not_before, f"{prefix}not_before"),
@@ -114,7 +117,10 @@ async def explain(request: web.Request) -> web.Response:
 async def preview(request: web.Request) -> web.Response:
     """Alphabet, parts, room, the first character that forced UCS2, and how long the rack would take."""
     body = wire.decode(await request.read(), wire.Preview)
-    measure = sms.measure(body.text, alphabet=body.alphabet)
+    envelope = sms.Envelope(alphabet=body.alphabet, national=body.national, transliterate=body.transliterate)
+    measure = sms.measure(body.text, envelope)
+    # What every table of every language would save, whether or not it was asked for.
+    saving = sms.measure(body.text, alphabet=body.alphabet, national="all", transliterate=body.transliterate).parts
     estimate_s = request.app[ENGINE].estimate_s(measure.parts)
     answer = views.PreviewView(
         alphabet=sms.Alphabet(measure.alphabet).name.lower(),
@@ -122,8 +128,9 @@ async def preview(request: web.Request) -> web.Response:
         parts=measure.parts,
         room=measure.room,
         forced_by=measure.forced_by or None,
-        texts=sms.cut(body.text, alphabet=body.alphabet),
+        texts=sms.cut(body.text, envelope),
         estimate_s=None if estimate_s is None else round(estimate_s, 1),
+        national_parts=saving if saving < measure.parts else None,
     )
     return wire.reply(answer)
 

@@ -239,6 +239,16 @@ async def test_a_preview_measures(
     assert answer.body["estimate_s"] is None  # no modem
 
 
+async def test_a_preview_says_what_national_tables_would_save(desk: Place) -> None:
+    turkish = "Görüşmek üzere, teşekkürler! " * 5
+    answer = await desk.call("POST", "/v1/messages/preview", {"text": turkish})
+    assert (answer.body["parts"], answer.body["national_parts"]) == (3, 1)
+    answer = await desk.call("POST", "/v1/messages/preview", {"text": turkish, "national": "all"})
+    assert (answer.body["alphabet"], answer.body["parts"], answer.body["national_parts"]) == ("gsm7", 1, None)
+    answer = await desk.call("POST", "/v1/messages/preview", {"text": "“" + "a" * 158 + "”", "transliterate": True})
+    assert (answer.body["parts"], answer.body["texts"]) == (1, [f'"{"a" * 158}"'])
+
+
 # -- taking back, deciding
 
 
