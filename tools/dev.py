@@ -37,7 +37,7 @@ USAGE = """\
 ./dev test    [pytest…]   the test suite; no hardware needed
 ./dev check               ruff, mypy --strict, import-linter, cython-lint, stubs
 ./dev checked [--count N] the native modules under sanitizers: their tests, and a fuzz of N PDUs
-./dev bench   [names…]    the tables of bench/README.md, on this machine
+./dev bench   [names…]    the tables of bench/README.md, on this machine; --peers installs what they compare with
 ./dev build               set up and compile, run nothing
 ./dev clean               remove what this script made
 ./dev <other> [options]   any other command of `carillon`: serve, simulate, send, … (./dev carillon --help)
@@ -63,6 +63,7 @@ exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -m server "$@"
 LINES_SHOWN = 40
 
 # What each command needs beyond the run-time dependencies.
+PEERS = "--peers"  # of `./dev bench`: the codecs of others, which nothing else needs
 EXTRAS = {"test": ("test",), "check": ("test", "check"), "checked": ("test",), "bench": ("test",)}
 
 
@@ -439,8 +440,12 @@ def main(arguments: Sequence[str]) -> int:
     command, *rest = arguments
     if command == "clean":
         return clean()
+    extras = EXTRAS.get(command, ())
+    if command == "bench" and PEERS in rest:
+        rest.remove(PEERS)
+        extras = (*extras, "peers")
     try:
-        set_up(EXTRAS.get(command, ()))
+        set_up(extras)
     except Trouble as trouble:
         say(str(trouble))
         return trouble.status
