@@ -1,6 +1,7 @@
 """Telephone numbers: parsed and normalised at one choke point, masked for logs and lists.
 
-A number is a `str` in E.164 with its plus sign, or, as a key, the same digits as an `int`.
+A number is a `str` in E.164 with its plus sign, or, as a key, the same digits as an `int`.  Most come as plain E.164,
+which needs a table and no library; the library is asked about all others, and is the judge of both.
 """
 
 import re
@@ -8,6 +9,7 @@ from typing import Final
 
 import phonenumbers
 
+from engine import _numbers
 from engine.errors import Invalid, InvalidParam
 
 _WRITTEN: Final = re.compile(r"[+＋]?[0-9０-９\s().\-/]{3,40}")
@@ -18,6 +20,8 @@ def parse(text: str, country: str | None = None, field: str = "to") -> str:
 
     National forms need `country` (ISO 3166-1 alpha-2).  Raises Invalid naming `field`.
     """
+    if _numbers.plain(text):
+        return text
     if not _WRITTEN.fullmatch(text.strip()):
         raise Invalid(InvalidParam(field, "is not a telephone number"))
     try:
@@ -32,7 +36,7 @@ def parse(text: str, country: str | None = None, field: str = "to") -> str:
 
 def to_key(number: str) -> int:
     """E.164 as an integer: 15 digits fit into 64 bits."""
-    return int(number[1:])
+    return _numbers.key(number) or int(number[1:])
 
 
 def from_key(key: int) -> str:

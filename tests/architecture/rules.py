@@ -53,6 +53,8 @@ CIMPORTS: dict[str, set[str]] = {
     "_at": {"_octets"},
     "_queue": set(),
     "_conditions": set(),
+    "_number_lengths": set(),
+    "_numbers": {"_number_lengths"},
 }
 
 # The one Python face of each native module, or the few.
@@ -79,6 +81,8 @@ FACES: dict[str, set[str]] = {
     "_at": {"engine/modem/at.py", "engine/modem/tc35i.py"},
     "_queue": {"engine/traffic/scheduler.py"},
     "_conditions": {"engine/crm/people/segments.py"},
+    "_number_lengths": set(),
+    "_numbers": {"engine/numbers.py"},
 }
 
 # Who may ask what time it is.  Everybody else is told: time is an argument.

@@ -1,0 +1,60 @@
+"""Numbers that are plain E.164 already, a plus sign and digits, told from all that need a library.
+
+Owns one promise: what is accepted here is accepted by `phonenumbers` too, which gives the same digits back.  The
+other way about there is none: a number that is refused here may be a good one, and the library decides.  The table is
+in _number_lengths.pxd, which tools/numbers.py writes.  Knows nothing of other ways to write a number.
+"""
+
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
+from libc.stdint cimport int64_t, uint8_t, uint16_t
+
+from engine._number_lengths cimport NUMBERS_VERSION, number_steps
+
+cdef enum:
+    LEAST_DIGITS = 5  # none of the table's lengths is shorter
+    MOST_DIGITS = 15  # ITU-T E.164, and the bits of an entry
+
+METADATA_VERSION = NUMBERS_VERSION.decode("ascii")
+
+
+cdef int64_t key_of(const uint8_t* text, Py_ssize_t length) noexcept nogil:
+    """The digits of `text`, plus sign and all `length` octets of it, as an integer; 0 where the library must decide.
+
+    `text` need not be ASCII, nor end with a zero.
+    """
+    cdef int64_t key = 0
+    cdef uint16_t entry = 0
+    cdef uint8_t digit
+    cdef Py_ssize_t i
+    if length <= LEAST_DIGITS or length > 1 + MOST_DIGITS or text[0] != c"+":
+        return 0
+    for i in range(1, length):
+        digit = <uint8_t>(text[i] - c"0")
+        if digit > 9:
+            return 0
+        key = 10 * key + digit
+        # An odd entry is an end, and stands whatever follows; an even one is twice the number of the next node.
+        if not entry & 1:
+            entry = number_steps[5 * entry + digit]
+            if entry == 0:
+                return 0
+    if entry & 1 and entry >> (length - 1) & 1:
+        return key
+    return 0
+
+
+cdef inline int64_t key_of_text(object text) noexcept:
+    """`key_of` for a str of any width; 0 for everything else."""
+    if not PyUnicode_CheckExact(text) or PyUnicode_KIND(text) != 1:
+        return 0
+    return key_of(<const uint8_t*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+
+
+def plain(text):
+    """Whether `text` is a possible number in E.164 as it stands; False is not final, for the library knows more."""
+    return key_of_text(text) != 0
+
+
+def key(text):
+    """The digits of what is `plain` as an integer; 0 of all else."""
+    return key_of_text(text)
