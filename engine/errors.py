@@ -11,7 +11,8 @@
       StoreError            our disk: stop
         StoreFull             no space left
         StoreLocked           another process holds the data directory
-        StoreVersion          written by a newer Carillon
+        StoreVersion          written by another Carillon
+        BackupBroken          not a backup, or not as it was taken
         RecordBroken          a stored value cannot be read back
       Refusal               a rule says no: tell the caller
         NotFound
@@ -126,9 +127,15 @@ class StoreLocked(StoreError):
 
 
 class StoreVersion(StoreError):
-    """The data directory was written by a newer version."""
+    """The data directory or the backup was written by a newer version, or by an older one and only opened to read."""
 
     code = "store_version"
+
+
+class BackupBroken(StoreError):
+    """What was given as a backup is none, or not as it was taken."""
+
+    code = "backup_broken"
 
 
 class RecordBroken(StoreError):

@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,12 +19,14 @@ import msgspec
 import typer
 import uvloop
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from engine import proof
 from engine.access import tokens
 from engine.config import Http, Settings, validate
 from engine.errors import CarillonError, ConfigError, StoreError
+from engine.store import backup
 from engine.store.environment import Store
 from engine.wiring import TABLES, Clock
 from server import demo as town
@@ -191,26 +195,86 @@ def token(name: str, config: ConfigFile = None, data: DataFolder = None) -> None
     console.print(made, soft_wrap=True)
 
 
-@app.command()
-def check(config: ConfigFile = None, data: DataFolder = None) -> None:
-    """Prove that indexes, tallies, the due line and intents equal a rebuild.  Exit 1 at the first difference."""
-    settings = _settings(config, data)
+def _existing(settings: Settings) -> Path:
     folder = Path(settings.data)
     if not (folder / "data.mdb").exists():
         raise StoreError(f"{folder} holds no data")
-    store = Store(folder, TABLES, read_only=True)
+    return folder
+
+
+def _show_entries(tables: Iterable[tuple[str, int]]) -> None:
+    shown = Table("table", "entries", box=None)
+    shown.columns[1].justify = "right"
+    for name, entries in tables:
+        if entries:
+            shown.add_row(name, f"{entries:,}")
+    console.print(shown)
+
+
+@contextmanager
+def _progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as shown:
+        task = shown.add_task(doing, total=None)
+        yield lambda octets, most: shown.update(task, completed=octets, total=most)
+
+
+@app.command("backup")
+def take_backup(
+    target: Annotated[Path, typer.Argument(help="A directory that does not exist yet.")],
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Copy the data into the new directory TARGET, also while the server runs."""
+    settings = _settings(config, data)
+    folder = _existing(settings)
+    if folder.resolve() in target.resolve().parents:
+        raise ConfigError(f"{target} is inside the data directory")
+    store = Store(folder, (), read_only=True)
+    try:
+        with _progress("copying") as progress:
+            manifest = backup.take(store, target, Clock().now_ms(), progress)
+    finally:
+        store.close()
+    _show_entries(manifest.tables.items())
+    console.print(f"Backed up to {target}: {manifest.octets:,} octets.", markup=False, soft_wrap=True)
+    key = files.key_path(config, settings)
+    console.print(f"The key file {key} is not in it: keep a copy of it elsewhere.", markup=False, soft_wrap=True)
+
+
+@app.command("restore")
+def restore_backup(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `carillon backup` made.")],
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Make the data directory, which must be missing or empty, from BACKUP."""
+    settings = _settings(config, data)
+    with _progress("restoring") as progress:
+        manifest = backup.restore(source, Path(settings.data), progress)
+    _show_entries(manifest.tables.items())
+    taken = datetime.fromtimestamp(manifest.taken_ms / 1000, UTC)
+    console.print(f"Restored {settings.data} as of {taken:%Y-%m-%d %H:%M:%S} UTC.", markup=False, soft_wrap=True)
+    key = files.key_path(config, settings)
+    if key.exists():
+        said = f"The key file is not part of a backup: {key} must be the one that the data was written with."
+    else:
+        said = f"The key file is not part of a backup: put yours back at {key} before you start the server."
+    console.print(said, markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(config: ConfigFile = None, data: DataFolder = None) -> None:
+    """Prove that indexes, tallies, the due line and intents equal a rebuild.  Exit 1 at the first difference."""
+    store = Store(_existing(_settings(config, data)), TABLES, read_only=True)
     try:
         with store.read() as txn:
             found = list(proof.differences(txn))
             sizes = [(table.name, table.count(txn)) for table in TABLES]
     finally:
         store.close()
-    shown = Table("table", "entries", box=None)
-    shown.columns[1].justify = "right"
-    for name, entries in sizes:
-        if entries:
-            shown.add_row(name, f"{entries:,}")
-    console.print(shown)
+    _show_entries(sizes)
     for line in found:
         errors.print(line, markup=False, soft_wrap=True)
     if found:

@@ -7,9 +7,11 @@ Rules of this file:
    transaction, so one that raises undoes itself alone.
 3. A future is resolved after the flush, never before: what `write` returned is on the disk.
 4. The loop is woken once per commit, with all results and all notes of Lines in order.
+5. Pages are written by pwrite, never through the map, so that a full disk is an error and not a SIGBUS.
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import logging
@@ -19,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -41,8 +42,17 @@ MAP_SIZE: Final = 1 << 40  # address space only; the file grows as it is written
 GROUP_CHANGES: Final = 1000
 GROUP_S: Final = 0.010
 
+# A process that was killed while it read (a backup, a check) keeps LMDB from using pages again until someone asks
+# whether it still lives.
+READERS_CHECKED_COMMITS: Final = 256
+
+DATA_FILE: Final = "data.mdb"
+LOCK_FILE: Final = "carillon.lock"
+_READERS_FILE: Final = "lock.mdb"
+_READERS_OCTETS: Final = 8192  # LMDB's table of 126 readers, which it writes through a map
+
 META: Final = Table("meta", int, "B")
-_SCHEMA: Final = 0
+SCHEMA: Final = 0
 
 OWN_TABLES: Final[tuple[Keyed, ...]] = (META, LAST)
 
@@ -64,7 +74,8 @@ class _Job:
 class Store:
     """An open data directory.
 
-    Raises StoreLocked where another process has it open, StoreVersion where a newer program wrote it.
+    Raises StoreLocked where another process has it open, StoreVersion where a newer program wrote it, StoreFull where
+    the disk has no room for what an open directory needs.
     """
 
     def __init__(
@@ -76,14 +87,16 @@ class Store:
         if not read_only:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._lock_fd = _lock(directory)
+                self._lock_fd = lock(directory)
             except OSError as error:
-                raise StoreError(f"{directory}: {error.strerror}") from error
+                raise of_system(error, directory) from error
         everything = (*OWN_TABLES, *tables)
         names = [table.name for table in everything]
         if len(set(names)) != len(names):
             raise StoreError(f"two tables share a name: {sorted(names)}")
         try:
+            if not read_only or (directory / DATA_FILE).exists():
+                _make_room_for_readers(directory)
             self._env = lmdb.open(
                 str(directory),
                 map_size=map_size,
@@ -92,11 +105,27 @@ class Store:
                 mode=0o600,
                 max_spare_txns=4,
                 create=not read_only,
+                writemap=False,
             )
-            self._handles = {name: self._env.open_db(name.encode(), create=not read_only) for name in names}
+        except OSError as error:
+            self._unlock()
+            raise of_system(error, directory) from error
         except lmdb.Error as error:
             self._unlock()
-            raise StoreError(f"{directory}: {error}") from error
+            raise self._opening_error(error) from error
+        self._handles: dict[str, Any] = {}
+        try:
+            for name in names:
+                self._handles[name] = self._env.open_db(name.encode(), create=not read_only)
+        except lmdb.Error as error:
+            self._env.close()
+            self._unlock()
+            if isinstance(error, lmdb.NotFoundError) and META.name in self._handles:
+                raise StoreVersion(
+                    f"{directory} was last opened by an older Carillon and has no table {name}: start the server on it "
+                    "once, which makes it"
+                ) from error
+            raise self._opening_error(error) from error
         self._followers: list[Callable[[list[Note]], None]] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,7 +140,7 @@ class Store:
 
     def _check_schema(self) -> None:
         with self.read() as txn:
-            found = META.find(txn, _SCHEMA)
+            found = META.find(txn, SCHEMA)
         if found is not None and found > SCHEMA_VERSION:
             raise StoreVersion(
                 f"{self.directory} has schema {found}, this program knows {SCHEMA_VERSION}: update Carillon"
@@ -121,15 +150,33 @@ class Store:
         self._writer = threading.Thread(target=self._write_groups, name="carillon-writer", daemon=True)
         self._writer.start()
         if found is None:
-            self.write_now(META.put, _SCHEMA, SCHEMA_VERSION)
+            self.write_now(META.put, SCHEMA, SCHEMA_VERSION)
+
+    def _opening_error(self, error: lmdb.Error) -> StoreError:
+        return type(ours := _of_lmdb(error, self.directory))(f"{self.directory}: {ours}")
 
     # -- reading
 
-    @contextmanager
+    @contextlib.contextmanager
     def read(self) -> Iterator[Txn]:
         """A snapshot.  Keep it short: an old reader stops LMDB from using pages again."""
         with self._env.begin(buffers=False) as raw:
             yield Txn(raw, self._handles)
+
+    def pour(self, descriptor: int) -> None:
+        """Write a compacted copy of what is stored at this moment to `descriptor`, a file or a pipe.
+
+        Changes go on meanwhile, but pages that they free are not used again before it ends.  Raises StoreError.
+        """
+        try:
+            self._env.copyfd(descriptor, compact=True)
+        except lmdb.Error as error:
+            raise StoreError(f"{self.directory} cannot be copied: {error}") from error
+
+    @property
+    def octets_most(self) -> int:
+        """Octets that a copy takes at most."""
+        return (int(self._env.info()["last_pgno"]) + 1) * int(self._env.stat()["psize"])
 
     # -- writing
 
@@ -214,13 +261,15 @@ class Store:
                 parent.commit()
                 self.flush_s += time.monotonic() - began
                 self.commits += 1
+                if self.commits % READERS_CHECKED_COMMITS == 0:
+                    self._env.reader_check()
             except BaseException:
                 parent.abort()
                 raise
         except Exception as error:  # noqa: BLE001  the writer's boundary: the error belongs to the callers
             notes = []
             for job in group:
-                job.error = job.error or _store_error(error)
+                job.error = job.error or _store_error(error, self.directory)
         self._tell(group, notes)
 
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
@@ -236,9 +285,9 @@ class Store:
             child.commit()
         except Exception as error:  # one change is refused; its child undoes it and the group goes on
             child.abort()
-            if isinstance(error, lmdb.MapFullError | lmdb.DiskError):
+            job.error = _store_error(error, self.directory)
+            if isinstance(error, lmdb.Error) and isinstance(job.error, StoreFull):
                 raise
-            job.error = _store_error(error)
         else:
             notes += txn.notes
 
@@ -285,16 +334,37 @@ class Store:
             self._lock_fd = -1
 
 
-def _lock(directory: Path) -> int:
-    descriptor = os.open(directory / "carillon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def lock(directory: Path) -> int:
+    """The descriptor whose closing gives the directory back.  Raises StoreLocked, OSError."""
+    descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise StoreLocked(f"{directory} is in use by another process") from error
-        raise StoreError(f"{directory}: {error}") from error
+        raise
     return descriptor
+
+
+def _make_room_for_readers(directory: Path) -> None:
+    """LMDB makes its table of readers as a hole and writes into it through a map: a full disk would be a SIGBUS.
+
+    Opens the file only where it is not whole yet and so nobody uses it: closing it would drop our own locks on it.
+    Raises OSError where there is no room; what else is wrong with the file LMDB finds out.
+    """
+    path = directory / _READERS_FILE
+    try:
+        if path.exists() and path.stat().st_blocks * 512 >= _READERS_OCTETS:
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _READERS_OCTETS)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise
 
 
 def _resolve(job: _Job) -> None:
@@ -304,12 +374,39 @@ def _resolve(job: _Job) -> None:
         job.future.set_result(job.result)
 
 
-def _store_error(error: Exception) -> Exception:
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE_TEXTS: Final = tuple(os.strerror(number) for number in _NO_SPACE)
+_IO_TEXT: Final = os.strerror(errno.EIO)
+_NEARLY_NONE_OCTETS: Final = 1 << 20
+
+
+def of_system(error: OSError, path: Path) -> StoreError:
+    """The operating system's error about `path` or a file below it, in our words."""
+    kind = StoreFull if error.errno in _NO_SPACE else StoreError
+    return kind(f"{path}: {error.strerror or error}")
+
+
+def _store_error(error: Exception, directory: Path) -> Exception:
     """LMDB's errors in our words; any other passes as it is."""
+    return _of_lmdb(error, directory) if isinstance(error, lmdb.Error) else error
+
+
+def _of_lmdb(error: lmdb.Error, directory: Path) -> StoreError:
     if isinstance(error, lmdb.MapFullError):
-        return StoreFull("the store's address space is full")
-    if isinstance(error, lmdb.DiskError) or (isinstance(error, lmdb.Error) and "space" in str(error).lower()):
-        return StoreFull(f"the disk is full: {error}")
-    if isinstance(error, lmdb.Error):
-        return StoreError(str(error))
-    return error
+        return StoreFull("the store's address space is full: nothing of the change was kept")
+    if isinstance(error, lmdb.DiskError) or _is_no_space(str(error), directory):
+        return StoreFull("the disk that holds the data is full: nothing of the change was kept")
+    return StoreError(str(error))
+
+
+def _is_no_space(said: str, directory: Path) -> bool:
+    if said.endswith(_NO_SPACE_TEXTS):
+        return True
+    if not said.endswith(_IO_TEXT):
+        return False
+    # LMDB calls a write that was cut short an I/O error.  What it had written until then fills the disk still.
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _NEARLY_NONE_OCTETS
