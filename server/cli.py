@@ -231,12 +231,8 @@ def take_backup(
     folder = _existing(settings)
     if folder.resolve() in target.resolve().parents:
         raise ConfigError(f"{target} is inside the data directory")
-    store = Store(folder, (), read_only=True)
-    try:
-        with _progress("copying") as progress:
-            manifest = backup.take(store, target, Clock().now_ms(), progress)
-    finally:
-        store.close()
+    with _progress("copying") as progress:
+        manifest = backup.take(folder, target, Clock().now_ms(), progress)
     _show_entries(manifest.tables.items())
     console.print(f"Backed up to {target}: {manifest.octets:,} octets.", markup=False, soft_wrap=True)
     key = files.key_path(config, settings)

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-1. A backup is hot: LMDB copies one snapshot while others write.
+1. A backup is hot: LMDB copies one snapshot while another process writes.
 2. What is not whole has another name: it is written aside, flushed, and renamed last.  What broke off is cleared away.
 3. Nothing is overwritten, neither a backup nor a data directory.
 4. A backup is believed only where its octets have the digest of its manifest.
@@ -24,7 +24,7 @@ from typing import BinaryIO, Final
 import lmdb
 import msgspec
 
-from engine.errors import BackupBroken, Conflict, StoreVersion
+from engine.errors import BackupBroken, Conflict, StoreError, StoreVersion
 from engine.store.environment import DATA_FILE, LOCK_FILE, META, SCHEMA, SCHEMA_VERSION, Store, lock, of_system
 from engine.store.table import Txn
 
@@ -54,20 +54,24 @@ def _nobody(_done: int, _most: int) -> None:
     pass
 
 
-def take(store: Store, target: Path, now_ms: int, progress: Progress = _nobody) -> Manifest:
-    """Copy what `store` holds at this moment into the new directory `target`; others may write meanwhile.
+def take(directory: Path, target: Path, now_ms: int, progress: Progress = _nobody) -> Manifest:
+    """Copy what the data directory holds at this moment into the new directory `target`; a server may run on it.
 
-    Returns once it is durable.  Raises Conflict where `target` exists, StoreFull, StoreError.
+    Returns once it is durable.  Raises Conflict where `target` exists, StoreVersion, StoreFull, StoreError, also where
+    this very process has the directory open.
     """
     if os.path.lexists(target):
         raise Conflict(f"{target} exists already: a backup goes into a new directory")
+    if not (directory / DATA_FILE).exists():
+        raise StoreError(f"{directory} holds no data")
     with _in_our_words(target.parent):
         partial = Path(tempfile.mkdtemp(prefix=".carillon-backup-", suffix=PARTIAL, dir=target.parent))
     try:
         with _in_our_words(target):
             path = partial / DATA_FILE
             with _new(path) as file:
-                octets, digest = _copy_out(store, file, progress)
+                digest = _copy_out(directory, file, progress)
+                octets = file.tell()
             schema, tables = _read(path, target)
             manifest = Manifest(FORM, schema, now_ms, octets, digest, tables)
             with _new(partial / MANIFEST_FILE) as file:
@@ -127,23 +131,27 @@ def manifest_of(backup: Path) -> Manifest:
 # -- octets
 
 
-def _copy_out(store: Store, file: BinaryIO, progress: Progress) -> tuple[int, str]:
-    """Octets and digest of the copy.  Through a pipe, so that our own side can be given up at any octet."""
-    most = store.octets_most
-    reading, writing = os.pipe()
+def _copy_out(directory: Path, file: BinaryIO, progress: Progress) -> str:
+    """The digest of the copy.  It goes through a pipe, so that it can be given up at any octet."""
+    store = Store(directory, (), read_only=True)
+    try:
+        most = store.octets_most
+        reading, writing = os.pipe()
 
-    def pour() -> None:
-        try:
-            store.pour(writing)
-        finally:
-            os.close(writing)
+        def pour() -> None:
+            try:
+                store.pour(writing)
+            finally:
+                os.close(writing)
 
-    with ThreadPoolExecutor(1, "carillon-backup") as beside:
-        poured = beside.submit(pour)
-        with open(reading, "rb", buffering=0) as source:  # closed early, it ends LMDB's side with EPIPE
-            digest = _pass_on(source, file, most, progress)
-        poured.result()
-    return file.tell(), digest
+        with ThreadPoolExecutor(1, "carillon-backup") as beside:
+            poured = beside.submit(pour)
+            with open(reading, "rb", buffering=0) as source:  # closed early, it ends LMDB's side with EPIPE
+                digest = _pass_on(source, file, most, progress)
+            poured.result()
+        return digest
+    finally:
+        store.close()
 
 
 def _pass_on(source: BinaryIO, file: BinaryIO, most: int, progress: Progress) -> str:
@@ -241,9 +249,10 @@ def _part_of(backup: Path, name: str) -> Iterator[BinaryIO]:
     except OSError as error:
         why = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise BackupBroken(f"{backup} is not a backup: {name}: {why}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BackupBroken(f"{backup} is not a backup: {name}: is not a plain file")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BackupBroken(f"{backup} is not a backup: {name}: is not a plain file")
         yield file
 
 

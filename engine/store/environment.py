@@ -8,6 +8,8 @@ Rules of this file:
 3. A future is resolved after the flush, never before: what `write` returned is on the disk.
 4. The loop is woken once per commit, with all results and all notes of Lines in order.
 5. Pages are written by pwrite, never through the map, so that a full disk is an error and not a SIGBUS.
+6. Even to remove something takes room for new pages.  So some is kept aside while the store is open: where the disk is
+   full it is let go, small changes go on for a while, and bulk is refused until it can be had again.
 """
 
 import asyncio
@@ -45,6 +47,9 @@ GROUP_S: Final = 0.010
 # A process that was killed while it read (a backup, a check) keeps LMDB from using pages again until someone asks
 # whether it still lives.
 READERS_CHECKED_COMMITS: Final = 256
+
+# What a change of a few hundred scattered rows may need for its copies of pages.
+RESERVE_OCTETS: Final = 4 << 20
 
 DATA_FILE: Final = "data.mdb"
 LOCK_FILE: Final = "carillon.lock"
@@ -84,6 +89,7 @@ class Store:
         self.directory = directory
         self.read_only = read_only
         self._lock_fd = -1
+        self._has_reserve = False  # the writer's own from its start on
         if not read_only:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,6 +136,8 @@ class Store:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: threading.Thread | None = None
+        if not read_only:
+            self._keep_reserve()
         self.commits = 0
         self.flush_s = 0.0
         try:
@@ -166,8 +174,12 @@ class Store:
     def pour(self, descriptor: int) -> None:
         """Write a compacted copy of what is stored at this moment to `descriptor`, a file or a pipe.
 
-        Changes go on meanwhile, but pages that they free are not used again before it ends.  Raises StoreError.
+        Whoever writes goes on meanwhile, but pages that are freed are not used again before it ends.  Raises
+        StoreError, also where this store was opened for writing: lmdb lets no transaction be undone while its
+        environment is copied, so a refused change would stop the writer.  Another process is free of that.
         """
+        if not self.read_only:
+            raise StoreError(f"{self.directory} is copied by a process that only reads it")
         try:
             self._env.copyfd(descriptor, compact=True)
         except lmdb.Error as error:
@@ -252,6 +264,28 @@ class Store:
     def _commit(self, group: list[_Job]) -> None:
         """Run the group's changes and flush once.  Whatever happens, every future is resolved."""
         notes: list[Note] = []
+        error: Exception | None = None
+        if group[0].alone and not self._has_reserve and not self._keep_reserve():
+            error = StoreFull(_DISK_FULL)
+        else:
+            error = self._attempt(group, notes)
+            if isinstance(error, StoreFull) and self._has_reserve:
+                self._let_reserve_go()
+                if not group[0].alone:
+                    error = self._attempt(group, notes)
+        if error is not None:
+            for job in group:
+                job.error = job.error or error
+        self._tell(group, notes)
+        if self.commits % READERS_CHECKED_COMMITS == 0:
+            with contextlib.suppress(lmdb.Error):
+                self._env.reader_check()
+
+    def _attempt(self, group: list[_Job], notes: list[Note]) -> Exception | None:
+        """Why nothing of the group was kept, or None; `notes` are those of what was."""
+        notes.clear()
+        for job in group:
+            job.error = None
         try:
             parent = self._env.begin(write=True)
             try:
@@ -261,16 +295,30 @@ class Store:
                 parent.commit()
                 self.flush_s += time.monotonic() - began
                 self.commits += 1
-                if self.commits % READERS_CHECKED_COMMITS == 0:
-                    self._env.reader_check()
             except BaseException:
                 parent.abort()
                 raise
         except Exception as error:  # noqa: BLE001  the writer's boundary: the error belongs to the callers
-            notes = []
-            for job in group:
-                job.error = job.error or _store_error(error, self.directory)
-        self._tell(group, notes)
+            notes.clear()
+            return _store_error(error, self.directory)
+        return None
+
+    def _keep_reserve(self) -> bool:
+        """Whether there is room to spare now: it is the lock file that takes it."""
+        try:
+            os.posix_fallocate(self._lock_fd, 0, RESERVE_OCTETS)
+        except OSError as error:
+            # A file system that cannot set anything aside has no reserve to wait for.
+            self._has_reserve = error.errno not in _NO_SPACE
+            if not self._has_reserve:
+                os.ftruncate(self._lock_fd, 0)
+        else:
+            self._has_reserve = True
+        return self._has_reserve
+
+    def _let_reserve_go(self) -> None:
+        self._has_reserve = False
+        os.ftruncate(self._lock_fd, 0)
 
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
         if job.alone:
@@ -330,6 +378,7 @@ class Store:
 
     def _unlock(self) -> None:
         if self._lock_fd >= 0:
+            self._let_reserve_go()
             os.close(self._lock_fd)
             self._lock_fd = -1
 
@@ -374,6 +423,7 @@ def _resolve(job: _Job) -> None:
         job.future.set_result(job.result)
 
 
+_DISK_FULL: Final = "the disk that holds the data is full: nothing of the change was kept"
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_SPACE_TEXTS: Final = tuple(os.strerror(number) for number in _NO_SPACE)
 _IO_TEXT: Final = os.strerror(errno.EIO)
@@ -395,7 +445,7 @@ def _of_lmdb(error: lmdb.Error, directory: Path) -> StoreError:
     if isinstance(error, lmdb.MapFullError):
         return StoreFull("the store's address space is full: nothing of the change was kept")
     if isinstance(error, lmdb.DiskError) or _is_no_space(str(error), directory):
-        return StoreFull("the disk that holds the data is full: nothing of the change was kept")
+        return StoreFull(_DISK_FULL)
     return StoreError(str(error))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.rig import ROOT
 from engine.errors import Conflict, NotFound, RecordBroken, StoreError, StoreFull, StoreLocked, StoreVersion
-from engine.store.environment import META, SCHEMA_VERSION, Store
+from engine.store.environment import META, READERS_CHECKED_COMMITS, SCHEMA_VERSION, Store
 from engine.store.table import Line, Note, Table, Txn
 
 NAMES = Table("names", str)
@@ -296,6 +297,41 @@ def test_reading_a_directory_that_does_not_exist_makes_none(tmp_path: Path) -> N
 def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         Store(tmp_path / "data", (NAMES, Table("names", int)))
+
+
+def test_a_table_that_an_older_version_did_not_have_is_made_by_who_writes_and_told_by_who_reads(tmp_path: Path) -> None:
+    Store(tmp_path / "data", (NAMES,)).close()
+    with pytest.raises(StoreVersion, match="no table numbers"):
+        Store(tmp_path / "data", TABLES, read_only=True)
+    Store(tmp_path / "data", TABLES).close()
+    Store(tmp_path / "data", TABLES, read_only=True).close()
+
+
+def test_who_was_killed_while_reading_does_not_make_the_file_grow_for_ever(store: Store) -> None:
+    read = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from engine.store.environment import Store\n"
+        f"opened = Store(Path({str(store.directory)!r}), (), read_only=True)\n"
+        "with opened.read():\n"
+        "    print('reading', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", read], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as reader:  # fmt: skip
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"reading\n"
+        reader.kill()
+    began = store.octets_most
+    for turn in range(READERS_CHECKED_COMMITS):
+        store.write_now(NAMES.put, turn % 5, "x" * 1000)
+    pinned = store.octets_most
+    assert pinned > began + READERS_CHECKED_COMMITS * 4096
+    for turn in range(READERS_CHECKED_COMMITS):
+        store.write_now(NAMES.put, turn % 5, "x" * 1000)
+    assert store.octets_most < pinned + 20 * 4096
 
 
 @pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
