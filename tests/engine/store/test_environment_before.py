@@ -1,33 +1,140 @@
 """The data directory of the version before: one is kept as it was written, and must open, be read and be whole.
 
-`tests/vectors/data-1.mdb.gz` has entries in every table of schema 1.  A new schema adds a file and changes none:
-`PYTHONPATH=. python tests/engine/store/test_environment_before.py tests/vectors/data-N.mdb.gz` writes it.
+`tests/vectors/data-1.mdb.gz` has entries in every table of schema 1.  It is never written again: a record that gains a
+field must read it still.  What changes more than that raises the schema, and adds a file of its own:
+`PYTHONPATH=. python tests/engine/store/test_environment_before.py tests/vectors/data-2.mdb.gz`.
 """
 
-import asyncio
 import gzip
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bench import baseline
 from engine import proof
 from engine.access import tokens
 from engine.config import House
-from engine.crm.gate import gate_with
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.recipients import Row
+from engine.crm.marketing.uploads import Fault
 from engine.crm.people import consent, customers, suppressions
+from engine.crm.people.consent import Consent, Status
+from engine.crm.people.customers import Customer
 from engine.store import backup
 from engine.store.backup import DATA_FILE
-from engine.store.environment import Store
-from engine.traffic import inbound, intents, messages
-from engine.traffic.messages import Message, Pick
+from engine.store.environment import SCHEMA_VERSION, Store
+from engine.store.table import Index, Table, Txn, Unique
+from engine.traffic import inbound, intents, messages, receipts
+from engine.traffic.intents import REFERENCES
+from engine.traffic.messages import MESSAGES, Message, Pick, State, Verdict
+from engine.traffic.receipts import Early
 from engine.wiring import TABLES
+from tests.engine.traffic.tpdus import deliver
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
+KEPT = sorted(VECTORS.glob("data-*.mdb.gz"))
 NOW_MS = 1_770_000_000_000
+SIM = 460000000000001
+PEPPER = bytes(range(32))
+PEOPLE = tuple(8613900000000 + place for place in range(8))
+
+
+def send_all(_txn: Txn, claims: list[Message], _now_ms: int) -> list[Verdict]:
+    return [Verdict(State.SENDING)] * len(claims)
+
+
+def fill(txn: Txn) -> None:
+    """Something of everything: sent, unknown, in the air, waiting, cancelled, a campaign half fed, texts in parts."""
+    tokens.add(txn, "a-token-of-the-tests-and-of-no-other-use", "till", NOW_MS)
+    for place, number in enumerate(PEOPLE[:3]):
+        customers.add(txn, Customer(0, number, "Zoë", ("en", "zh", "")[place], tags=("gold",)), NOW_MS)
+    consent.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
+    suppressions.add(txn, PEPPER, PEOPLE[7], "stop", NOW_MS)
+    made = [
+        messages.enqueue(txn, Message(0, number, f"Dear €{number} {{}} " * 12, wants_report=True), NOW_MS + number % 10)
+        for number in PEOPLE[:5]
+    ]
+    picks = [Pick(message.id, SIM + place) for place, message in enumerate(made[:3])]
+    intents.claim(txn, picks, NOW_MS + 10, send_all)
+    intents.mark_sent(txn, made[0].id, 0, 41, NOW_MS + 20)
+    intents.mark_unknown(txn, made[1].id, 0, "the line fell silent", NOW_MS + 20)
+    receipts.take(txn, SIM + 2, Early(42, f"+{PEOPLE[2]}", 0, NOW_MS + 30), NOW_MS + 30)
+    messages.cancel(txn, made[3].id, NOW_MS + 30)
+    campaign = campaigns.add(
+        txn, Campaign(0, "Spring", {"en": "Dear {name}", "zh": "{name}您好"}, "transactional"), NOW_MS
+    )
+    upload = uploads.begin(txn, campaign.id, NOW_MS)
+    rows = [(place + 1, number, Row(f"+{number}", f"row-{place}", "zh", {"name": "王伟"}))
+            for place, number in enumerate(PEOPLE)]  # fmt: skip
+    upload = uploads.add_rows(txn, upload, rows, {9: Fault("invalid", "to", "is no number")}, PEPPER, NOW_MS)
+    uploads.finish(txn, upload, NOW_MS)
+    campaigns.launch(txn, campaign.id, NOW_MS + 40)
+    campaigns.feed(txn, NOW_MS + 50, 3, House(), PEPPER)
+    inbound.take(txn, SIM, deliver("hello"), None, NOW_MS + 60)
+    inbound.take(txn, SIM, deliver("half of ", concatenation=(9, 2, 1)), None, NOW_MS + 60)
+    inbound.take(txn, SIM, "00", None, NOW_MS + 60)
+
+
+def entries(txn: Txn) -> dict[str, int]:
+    """How many of each table could be read, every record of it."""
+    counted = {}
+    for table in TABLES:
+        assert isinstance(table, Table | Unique | Index)
+        counted[table.name] = len(list(table.scan(txn)))
+    return counted
+
+
+def test_what_is_kept_for_later_versions_has_entries_in_every_table(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data", TABLES)
+    store.write_now(fill)
+    with store.read() as txn:
+        assert list(proof.differences(txn)) == []
+        empty = [name for name, count in entries(txn).items() if not count]
+    store.close()
+    assert empty == []
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.name)
+def test_a_directory_of_before_opens_is_read_to_its_last_record_and_is_whole(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / DATA_FILE).write_bytes(gzip.decompress(kept.read_bytes()))
+    store = Store(tmp_path / "data", TABLES)
+    with store.read() as txn:
+        assert list(proof.differences(txn)) == []
+        found = entries(txn)
+        texts = [message.text for _, message in MESSAGES.scan(txn)]
+        (reference,) = [key[1] for key, _ in REFERENCES.scan(txn)]
+        token = tokens.find(txn, "a-token-of-the-tests-and-of-no-other-use")
+        customer = customers.find_by_number(txn, PEOPLE[0])
+    assert (found["messages"], found["recipients"], found["customers"]) == (8, 8, 3)
+    assert f"Dear €{PEOPLE[0]} {{}} " * 12 in texts
+    assert "王伟您好" in texts
+    assert (reference, token and token.name) == (41, "till")
+    assert customer is not None
+    assert (customer.name, customer.tags) == ("Zoë", ("gold",))
+    # It is worked on as any other.
+    store.write_now(messages.enqueue, Message(0, PEOPLE[6], "x"), NOW_MS + 1_000)
+    with store.read() as txn:
+        assert list(proof.differences(txn)) == []
+    store.close()
+
+
+def test_every_schema_until_now_is_kept() -> None:
+
+    assert [path.name for path in KEPT] == [f"data-{schema}.mdb.gz" for schema in range(1, SCHEMA_VERSION + 1)]
+
+
+def main(target: Path) -> None:
+    """Write a directory of today to be kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "data", TABLES)
+        store.write_now(fill)
+        store.close()
+        backup.take(Path(folder) / "data", Path(folder) / "b", NOW_MS)
+        target.write_bytes(gzip.compress((Path(folder) / "b" / DATA_FILE).read_bytes(), mtime=0))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
