@@ -178,12 +178,24 @@ class Rig:
 
     # -- calls
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """A JSON call; the answer's body.  Raises RuntimeError with the problem where it is refused."""
-        octets = None if body is None else json.dumps(body).encode()
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        octets: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """A call with a body as JSON, or with `octets` as they are; the answer's body.
+
+        Raises RuntimeError with the problem where it is refused.
+        """
+        if body is not None:
+            octets = json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, octets, method=method)  # noqa: S310
         request.add_header("Authorization", f"Bearer {TOKEN}")
-        request.add_header("Content-Type", "application/json")
+        request.add_header("Content-Type", content_type)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return json.load(answer)
@@ -246,11 +258,15 @@ class Rig:
 
     # -- the judge
 
-    def submitted(self) -> list[Submitted]:
-        """Every SMS-SUBMIT that the network took."""
-        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
+    def ledger_octets(self) -> int:
+        """How long the ledger is by now."""
+        return self.ledger.stat().st_size if self.ledger.exists() else 0
+
+    def submitted(self, begin: int = 0) -> list[Submitted]:
+        """Every SMS-SUBMIT that the network took since the ledger was `begin` octets long."""
+        octets = self.ledger.read_bytes() if self.ledger.exists() else b""
         found = []
-        for line in lines:
+        for line in octets[begin:].splitlines():
             tpdu = json.loads(line)["tpdu"]
             read = baseline.decode_submit(bytes.fromhex(tpdu))
             found.append(Submitted(read.destination, read.text, read.concatenation, tpdu))
