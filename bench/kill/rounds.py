@@ -9,10 +9,11 @@ from typing import Any, Final
 from bench.kill.errand import Errand, addressees
 from bench.kill.sites import Kill
 from bench.kill.stand import Died, Stand
-from bench.kill.verdict import Verdict, differences, is_ended, judge
+from bench.kill.verdict import Verdict, differences, is_ended, is_whole, judge
 
 END_S: Final = 40.0
 LOOK_S: Final = 0.03
+REPORTS_S: Final = 10.0  # for the modems to be read after a restart
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Rounds:
                         unknown_after += [unknown] * (deaths - len(unknown_after))
                     errand.run(self.server)
                     self._wait(errand)
+                    self._wait_reports(errand, begin)
                     found = self._messages()
                     passed = self.server.leave()
                     break
@@ -107,6 +109,21 @@ class Rounds:
                 else:
                     told = f"{min(errand.promised - shown)} was promised and is not there"
                 raise TimeoutError(f"after {END_S:g} s {told}")
+            time.sleep(LOOK_S)
+
+    def _wait_reports(self, errand: Errand, begin: int) -> None:
+        """A while longer, under await_report: until no message is unknown of which the network took every part."""
+        if errand.policy != "await_report":
+            return
+        until = time.monotonic() + REPORTS_S
+        while time.monotonic() < until:
+            unknown = {one["client_ref"] for one in self._messages() if one["state"] == "unknown"}
+            people = [person for person in errand.people if person.ref in unknown]
+            if not people:
+                return
+            parts = self.server.submitted(begin)
+            if not any(is_whole([part for part in parts if part.destination == one.number]) for one in people):
+                return
             time.sleep(LOOK_S)
 
     def _judge(self, errand: Errand, found: list[dict[str, Any]], begin: int, unknown_after: list[int]) -> Verdict:

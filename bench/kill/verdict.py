@@ -35,6 +35,16 @@ def is_ended(message: dict[str, Any]) -> bool:
     return message["state"] in ENDED or not any(message["parts"].get(state) for state in _OPEN_PARTS)
 
 
+def pieces_of(parts: list[Submitted]) -> dict[int, str]:
+    """The texts of one message's parts by their place, however often they went."""
+    return {(part.header or (0, 1, 1))[2]: part.text for part in parts}
+
+
+def is_whole(parts: list[Submitted]) -> bool:
+    """Whether these are all parts of their message."""
+    return bool(parts) and len(pieces_of(parts)) == max((part.header or (0, 1, 1))[1] for part in parts)
+
+
 def judge(
     people: list[Addressee],
     promised: set[str],
@@ -59,17 +69,15 @@ def judge(
         seen = Counter((part.text, part.header) for part in own)
         if max(seen.values(), default=0) > 1:
             verdict.twice += [person.ref] * (sum(seen.values()) - len(seen))
-        pieces = {(part.header or (0, 1, 1))[2]: part for part in own}
-        total = max(((part.header or (0, 1, 1))[1] for part in own), default=1)
-        is_whole = len(pieces) == total
-        text = "".join(pieces[place].text for place in sorted(pieces))
-        if is_whole and text != person.text:
+        went = is_whole(own)
+        text = "".join(text for _, text in sorted(pieces_of(own).items()))
+        if went and text != person.text:
             verdict.broken.append(f"{person.ref} went as {text!r}")
-        if not is_whole and (state not in ("unknown", "") or (person.ref in promised and state != "unknown")):
+        if not went and (state not in ("unknown", "") or (person.ref in promised and state != "unknown")):
             verdict.lost.append(person.ref)
         if own and not state:
             verdict.broken.append(f"{person.ref} went, and the store does not know it")
-        if state == "unknown" and is_whole and policy == "await_report":
+        if state == "unknown" and went and policy == "await_report":
             verdict.broken.append(f"{person.ref} is unknown, though every part was reported")
         if state and state not in ("delivered", "unknown"):
             verdict.broken.append(f"{person.ref} ended as {state}")
