@@ -97,6 +97,10 @@ def at_sites(rounds: Rounds, policy: str, only: str = "") -> Tally:
         plan = waiting.pop(0)
         verdict = _play(rounds, policy, plan, tally)
         broken += bool(verdict.broken)
+        if len(plan) > 1 and verdict.kills == 1 and not verdict.broken and isinstance(plan[-1], Kill):
+            # Timing brought this site to light; another first death may do so again.
+            tally.unreached.pop()
+            del known[plan[-1].site]
         for site in verdict.passed.keys() - known.keys():
             known[site] = 1
             if only in site:

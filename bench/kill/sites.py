@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bench.rig import TOKEN
 from engine import wiring
 from engine.modem.port import Port
 from engine.modem.submission import CTRL_Z
@@ -197,6 +198,7 @@ class Ways(NamedTuple):
 def serve(arguments: list[str], kill: Kill | None, ways: Ways, folder: Path, passed: Path) -> None:
     """Be `carillon` with `arguments` in `folder` until killed; who ends in order leaves the counts in `passed`."""
     os.chdir(folder)
+    os.environ["CARILLON_TOKEN"] = TOKEN
     log = os.open("server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)

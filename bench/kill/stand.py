@@ -6,7 +6,6 @@ The server is forked from a process that has imported everything, so that a star
 import http.client
 import json
 import multiprocessing
-import os
 import signal
 import time
 from collections import Counter
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from bench.kill import sites
 from bench.kill.sites import Kill, Ways
-from bench.rig import READY_S, TOKEN, Rig
+from bench.rig import READY_S, Rig
 
 STOP_S: Final = 30.0
 DYING_S: Final = 10.0  # between a connection that breaks and the exit code of who was killed
@@ -54,8 +53,6 @@ class Stand(Rig):
         Raises Died where that did not last so long.
         """
         self._passed.unlink(missing_ok=True)
-        # The child of a fork server gets the environment that this process had at first.
-        os.environ["CARILLON_TOKEN"] = TOKEN
         _context.set_forkserver_preload(["__main__", "bench.kill.sites"])
         arguments = ["serve", "--data", str(self.data), "--port", str(self.port)]
         arguments += ["--modem", "rack/modem-*", "--command-gap-ms", "0"]
