@@ -43,7 +43,6 @@ class Tally:
     unknown_after: int = 0
     unknown: int = 0
     broken: list[str] = field(default_factory=list)
-    unproved: list[str] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -55,7 +54,6 @@ class Tally:
         self.twice += len(verdict.twice)
         self.unknown_after += sum(verdict.unknown_after)
         self.unknown += len(verdict.unknown)
-        self.unproved += [f"{self.policy}, {told(plan)}: {ref}" for ref in verdict.unproved]
         self.broken += [f"{self.policy}, {told(plan)}: {what}" for what in verdict.broken]
 
     def row(self) -> str:
@@ -200,8 +198,6 @@ async def main(arguments: Sequence[str]) -> None:
     for tally in tallies:
         for line in tally.unreached:
             say(f"not reached: {tally.policy}, {line}")
-        for line in tally.unproved:
-            say(f"reported, yet unknown: {line}")
     broken = [line for tally in tallies for line in tally.broken]
     for line in broken:
         say(f"broken: {line}")

@@ -9,12 +9,11 @@ from typing import Any, Final
 from bench.kill.errand import Errand, addressees
 from bench.kill.sites import Kill
 from bench.kill.stand import Died, Stand
-from bench.kill.verdict import PROVED_KILLS, Verdict, differences, is_ended, is_whole, judge
+from bench.kill.verdict import Verdict, differences, is_ended, is_whole, judge
 
 END_S: Final = 40.0
 LOOK_S: Final = 0.03
 REPORTS_S: Final = 10.0  # for the modems to be read after a restart
-HOPELESS_S: Final = 0.5  # where reports may not prove anything
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Rounds:
                         unknown_after += [unknown] * (deaths - len(unknown_after))
                     errand.run(self.server)
                     self._wait(errand)
-                    self._wait_reports(errand, begin, REPORTS_S if deaths <= PROVED_KILLS else HOPELESS_S)
+                    self._wait_reports(errand, begin)
                     found = self._messages()
                     passed = self.server.leave()
                     break
@@ -112,11 +111,11 @@ class Rounds:
                 raise TimeoutError(f"after {END_S:g} s {told}")
             time.sleep(LOOK_S)
 
-    def _wait_reports(self, errand: Errand, begin: int, patience_s: float) -> None:
+    def _wait_reports(self, errand: Errand, begin: int) -> None:
         """A while longer, under await_report: until no message is unknown of which the network took every part."""
         if errand.policy != "await_report":
             return
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + REPORTS_S
         while time.monotonic() < until:
             unknown = {one["client_ref"] for one in self._messages() if one["state"] == "unknown"}
             people = [person for person in errand.people if person.ref in unknown]

@@ -11,9 +11,6 @@ from engine.store.environment import Store
 from engine.wiring import TABLES
 
 ENDED: Final = frozenset({"delivered", "undelivered", "suppressed", "cancelled", "expired", "failed"})
-# Reports are told apart by the last reference that is known of a SIM: two deaths without one between them leave two
-# unknown parts of which the second may not be proved.
-PROVED_KILLS: Final = 1
 _OPEN_PARTS: Final = ("accepted", "queued", "held", "sending", "sent")
 
 
@@ -21,15 +18,13 @@ _OPEN_PARTS: Final = ("accepted", "queued", "held", "sending", "sent")
 class Verdict:
     """What came of one round: refs of messages by what was done to them, and `broken` promises in words.
 
-    `unproved` are unknown though the network took and reported every part; `unknown_after` is how many were unknown
-    after each restart, `passed` what sites the last life passed.
+    `unknown_after` is how many were unknown after each restart, `passed` what sites the last life passed.
     """
 
     kills: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    unproved: list[str] = field(default_factory=list)
     unknown_after: list[int] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     passed: Counter[str] = field(default_factory=Counter)
@@ -83,13 +78,11 @@ def judge(
         if own and not state:
             verdict.broken.append(f"{person.ref} went, and the store does not know it")
         if state == "unknown" and went and policy == "await_report":
-            verdict.unproved.append(person.ref)
+            verdict.broken.append(f"{person.ref} is unknown, though every part was reported")
         if state and state not in ("delivered", "unknown"):
             verdict.broken.append(f"{person.ref} ended as {state}")
     verdict.broken += [f"{number} was texted, and nobody had asked for it" for number in by_number]
     verdict.broken += [f"{ref} is lost" for ref in verdict.lost]
-    if kills <= PROVED_KILLS:
-        verdict.broken += [f"{ref} is unknown, though every part was reported" for ref in verdict.unproved]
     bound = kills * modems
     if policy != "resend":
         verdict.broken += [f"{ref} was sent twice" for ref in dict.fromkeys(verdict.twice)]
