@@ -3,8 +3,10 @@
 Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`.
 """
 
+import contextlib
 import os
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,23 +67,33 @@ def key_path(config: Path | None, settings: Settings) -> Path:
     return (config.absolute().parent if config else Path(settings.data).absolute().parent) / KEY_FILE
 
 
+def _make_key(path: Path) -> None:
+    """Written beside it, and given its name when it is whole: a death on the way leaves no key that is none."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # for our eyes only
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(PEPPER_OCTETS))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # somebody else was quicker, and his is as good
+            os.link(name, path)
+    finally:
+        os.unlink(name)
+
+
 def read_key(path: Path) -> bytes:
     """The secret that keys hashes and signs sessions; made, for our eyes only, where there is none.
 
     Raises ConfigError where it cannot be read or is not ours.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if not os.path.lexists(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_key(path)
     except FileExistsError:
-        pass
+        pass  # its folder is a file: what reading says is clearer
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    else:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(PEPPER_OCTETS))
-            file.flush()
-            os.fsync(file.fileno())
     try:
         key = path.read_bytes()
     except OSError as error:

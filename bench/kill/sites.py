@@ -117,7 +117,8 @@ def watch_flushes(trap: Trap) -> None:
 
     def around(flush: Callable[[int], None]) -> Callable[[int], None]:
         def flushing(descriptor: int) -> None:
-            name = Path(f"/proc/self/fd/{descriptor}").resolve().name
+            # A new file has another name each time until it is whole.
+            name = re.sub(r"^\.(.+)-\w{8}$", r"\1", Path(f"/proc/self/fd/{descriptor}").resolve().name)
             trap.passes(f"before flush of {name}")
             flush(descriptor)
             trap.passes(f"after flush of {name}")

@@ -259,7 +259,9 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
     leaves room for each: then each one's own reference is known, and a report for it can speak.
     """
     known = sims.find(txn, sim)
-    since = [(key, row) for key, row in UNPROVEN.scan(txn, sim) if row.sent == known.sent]
+    since = [
+        (key, row) for key, row in UNPROVEN.scan(txn, sim) if (row.after, row.sent) == (known.reference, known.sent)
+    ]
     tried = sims.tried_since(txn, sim, reference) if since else None
     sims.accepted(txn, sim, reference, len(since))
     if tried == 0:
@@ -292,11 +294,24 @@ def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: i
     """An unknown part did go: a report, or a person, says so."""
     message = MESSAGES.get(txn, identifier)
     part = message.parts[index]
+    row = UNPROVEN.find(txn, (part.sim, identifier, index))
     UNPROVEN.remove(txn, (part.sim, identifier, index))
     sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=sent_ms)
     if reference >= 0:
+        if row is not None:
+            _follow(txn, part.sim, row, reference)
         expect_report(txn, message, index, sent)
     _change(txn, message, index, sent, now_ms)
+
+
+def _follow(txn: Txn, sim: int, proven: Unproven, reference: int) -> None:
+    """A part is known to have had `reference`: what was tried on its SIM after it follows that one."""
+    for key, row in UNPROVEN.scan(txn, sim):
+        if (row.after, row.sent) == (proven.after, proven.sent) and row.reference < 0 and row.at_ms > proven.at_ms:
+            UNPROVEN.put(txn, key, msgspec.structs.replace(row, after=reference))
+    known = sims.find(txn, sim)
+    if (known.reference, known.sent) == (proven.after, proven.sent):
+        sims.SIMS.put(txn, sim, msgspec.structs.replace(known, reference=reference))
 
 
 def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> Message:

@@ -19,6 +19,8 @@ from engine.traffic.messages import MESSAGES, OnUnknown, State
 # Networks write the recipient in national or international form; so many last digits must agree.
 SUFFIX_DIGITS: Final = 8
 VALIDITY_EXPIRED: Final = 0x46
+# A SIM needs longer than this to come round to the same reference, and two clocks differ by less.
+REPEAT_MS: Final = 10 * 60_000
 
 
 class Report(Protocol):
@@ -70,6 +72,8 @@ def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
     if expected is not None:
         _apply(txn, expected, report, now_ms)
         return
+    if _is_repeat(txn, sim, report, at_ms):
+        return
     # A part in the air to the same recipient may be the one meant: its outcome will tell.
     flying = any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
     candidates = _unproven(txn, sim, report)
@@ -93,6 +97,19 @@ def catch_up_all(txn: Txn, now_ms: int) -> None:
     """The same for every SIM, after a start."""
     for sim in {sim for (sim, _), _ in EARLY.scan(txn)}:
         catch_up(txn, sim, now_ms)
+
+
+def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
+    """Whether the report has told of its part before: a crash before it was deleted, or the network, brings it again.
+
+    It must not prove another part to the same recipient.
+    """
+    for number in {row.number for _, _, row in intents.unproven(txn, sim) if _same(report.recipient, row.number)}:
+        for _, identifier in messages.BY_NUMBER.scan(txn, number):
+            for part in MESSAGES.get(txn, identifier).parts:
+                if (part.sim, part.reference) == (sim, report.reference) and abs(part.sent_ms - at_ms) <= REPEAT_MS:
+                    return part.outcome >= 0
+    return False
 
 
 def _could_mean(txn: Txn, report: Report, message_id: int) -> bool:
@@ -143,7 +160,7 @@ def _unproven(txn: Txn, sim: int, report: Report) -> list[Candidate]:
         if row.reference >= 0:
             could_be = report.reference == row.reference
         else:
-            alike = sum(other.sent == row.sent for _, _, other in rows)
+            alike = sum((other.after, other.sent) == (row.after, row.sent) for _, _, other in rows)
             could_be = row.after < 0 or (report.reference - row.after - 1) % 256 < alike
         if could_be and _same(report.recipient, row.number):
             candidates.append((identifier, index, row))
@@ -154,7 +171,9 @@ def _prove_all(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> 
     """Where there are as many references as unknown parts that could have had them, each part has its own, in order."""
     reports: dict[int, tuple[tuple[int, int], Early]] = {}
     for key, early in EARLY.scan(txn, sim):
-        if _unproven(txn, sim, early) == candidates:
+        at_ms = early.service_centre_time_ms or now_ms
+        # One that a known part waits for, and that is only not caught up yet, proves nothing else.
+        if _expected(txn, sim, early, at_ms) is None and _unproven(txn, sim, early) == candidates:
             reports[early.reference] = (key, early)
     if len(reports) != len(candidates):
         return
