@@ -19,9 +19,13 @@ cdef class Seen:
     cdef Shard* references
     cdef Py_ssize_t count
 
-    cdef uint64_t spread(self, uint64_t number) noexcept nogil
-    cdef Digest digest_of(self, const uint8_t* text, Py_ssize_t length) noexcept nogil
-    cdef uint64_t* place(self, const Numbers* shard, uint64_t number, uint64_t spread) noexcept nogil
-    cdef int enlarge(self, Numbers* shard) except -1
+    cdef void expect_number(self, uint64_t number) noexcept nogil
     cdef bint add_number(self, uint64_t number) except -1
+
+    cdef Digest expect_reference(self, const uint8_t* text, Py_ssize_t length) noexcept nogil
+    cdef bint add_digest(self, Digest digest) except -1
     cdef bint add_reference(self, const uint8_t* text, Py_ssize_t length) except -1
+
+    cdef Digest digest_of(self, const uint8_t* text, Py_ssize_t length) noexcept nogil
+    cdef uint64_t spread(self, uint64_t number) noexcept nogil
+    cdef int enlarge(self, Numbers* shard) except -1

@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from engine._digests cimport FIRST_ROOM, SHARD_SHIFT, SHARDS, Digest, Shard, dispose, insert, octets_of
+from engine._digests cimport FIRST_ROOM, SHARD_SHIFT, SHARDS, Digest, Shard, dispose, expect, fetch, insert, octets_of
 from engine._octets cimport load, store
 
 
@@ -69,6 +69,15 @@ cdef inline uint64_t squeeze(Sip* state) noexcept nogil:
     stir(state)
     stir(state)
     return state.a ^ state.b ^ state.c ^ state.d
+
+
+cdef inline uint64_t* place(const Numbers* shard, uint64_t number, uint64_t spread) noexcept nogil:
+    """The slot where `number` stands, or the free one where it would.  The table must have room."""
+    cdef uint32_t mask = shard.room - 1
+    cdef uint32_t at = <uint32_t>spread & mask
+    while shard.slots[at] != number and shard.slots[at] != 0:
+        at = (at + 1) & mask
+    return &shard.slots[at]
 
 
 @cython.final
@@ -164,14 +173,6 @@ cdef class Seen:
         stir(&state)
         return state.a ^ state.b ^ state.c ^ state.d
 
-    cdef uint64_t* place(self, const Numbers* shard, uint64_t number, uint64_t spread) noexcept nogil:
-        """The slot where `number` stands, or the free one where it would.  The table must have room."""
-        cdef uint32_t mask = shard.room - 1
-        cdef uint32_t at = <uint32_t>spread & mask
-        while shard.slots[at] != number and shard.slots[at] != 0:
-            at = (at + 1) & mask
-        return &shard.slots[at]
-
     cdef int enlarge(self, Numbers* shard) except -1:
         """Double one table, which stays as it is where there is no memory: MemoryError."""
         cdef Numbers larger
@@ -185,10 +186,20 @@ cdef class Seen:
         for at in range(shard.room):
             number = shard.slots[at]
             if number != 0:
-                self.place(&larger, number, self.spread(number))[0] = number
+                place(&larger, number, self.spread(number))[0] = number
         PyMem_Free(shard.slots)
         shard[0] = larger
         return 0
+
+    cdef void expect_number(self, uint64_t number) noexcept nogil:
+        """Have the memory fetched that `add_number` reads, which is best called 100 ns later."""
+        cdef uint64_t spread
+        cdef const Numbers* shard
+        if self.numbers != NULL:
+            spread = self.spread(number)
+            shard = &self.numbers[spread >> SHARD_SHIFT]
+            if shard.room:
+                fetch(&shard.slots[<uint32_t>spread & (shard.room - 1)])
 
     cdef bint add_number(self, uint64_t number) except -1:
         """Whether `number` is new.  Raises ValueError for 0, and MemoryError; nothing has changed then."""
@@ -205,24 +216,35 @@ cdef class Seen:
         shard = &self.numbers[spread >> SHARD_SHIFT]
         if shard.room == 0:
             self.enlarge(shard)
-        slot = self.place(shard, number, spread)
+        slot = place(shard, number, spread)
         if slot[0] != 0:
             return False
         if 4 * (shard.count + 1) > 3 * shard.room:
             self.enlarge(shard)
-            slot = self.place(shard, number, spread)
+            slot = place(shard, number, spread)
         slot[0] = number
         shard.count += 1
         self.count += 1
         return True
 
-    cdef bint add_reference(self, const uint8_t* text, Py_ssize_t length) except -1:
-        """Whether the reference of `length` octets of UTF-8 is new.  Raises MemoryError; nothing has changed then."""
+    cdef Digest expect_reference(self, const uint8_t* text, Py_ssize_t length) noexcept nogil:
+        """The digest of a reference, having the memory fetched that `add_digest` reads, best called 100 ns later."""
+        cdef Digest digest = self.digest_of(text, length)
+        if self.references != NULL:
+            expect(self.references, digest)
+        return digest
+
+    cdef bint add_digest(self, Digest digest) except -1:
+        """`add_reference`, where its digest is known."""
         cdef bint new
         if self.references == NULL:
             self.references = <Shard*>PyMem_Calloc(SHARDS, sizeof(Shard))
             if self.references == NULL:
                 raise MemoryError
-        new = insert(self.references, self.digest_of(text, length))
+        new = insert(self.references, digest)
         self.count += new
         return new
+
+    cdef bint add_reference(self, const uint8_t* text, Py_ssize_t length) except -1:
+        """Whether the reference of `length` octets of UTF-8 is new.  Raises MemoryError; nothing has changed then."""
+        return self.add_digest(self.digest_of(text, length))

@@ -11,5 +11,9 @@ cdef class Suppressed:
     cdef Shard* shards
     cdef Py_ssize_t count
 
-    cdef Digest digest_of(self, uint64_t number) noexcept nogil
     cdef bint has(self, uint64_t number) noexcept
+
+    cdef Digest expect(self, uint64_t number) noexcept nogil
+    cdef bint has_digest(self, Digest digest) noexcept nogil
+
+    cdef Digest digest_of(self, uint64_t number) noexcept nogil

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Calloc
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from engine._digests cimport SHARDS, Digest, Shard, dispose, holds, insert, take_out
+from engine._digests cimport SHARDS, Digest, Shard, dispose, expect, holds, insert, take_out
 from engine._octets cimport load, store
 
 
@@ -78,26 +78,36 @@ cdef inline void stir(uint64_t* v, const uint64_t* words) noexcept nogil:
     mix(&v[3], &v[4], &v[9], &v[14], words[14], words[15])
 
 
-cdef void compress(uint64_t* state, const uint8_t* block, uint64_t octets, bint is_last) noexcept nogil:
-    """One block into the state, `octets` up to its end: the function F of RFC 7693 §3.2."""
+cdef inline void begin(uint64_t* v, const uint64_t* state, uint64_t octets) noexcept nogil:
+    """The work of a block that ends after `octets` in all: RFC 7693 §3.2."""
+    memcpy(v, state, sizeof(INITIAL))
+    memcpy(v + 8, INITIAL, sizeof(INITIAL))
+    v[12] ^= octets
+
+
+cdef void compress(uint64_t* state, const uint8_t* block) noexcept nogil:
+    """The first block into the state, where others follow."""
     cdef uint64_t v[16]
-    cdef uint64_t taken[16]
+    cdef uint64_t words[16]
     cdef char digit
     cdef int turn
     cdef int i
-    for i in range(8):
-        v[i] = state[i]
-        v[i + 8] = INITIAL[i]
-    v[12] ^= octets
-    if is_last:
-        v[14] = ~v[14]
+    begin(v, state, BLOCK_OCTETS)
     for turn in range(ROUNDS):
         for i in range(16):
             digit = SCHEDULE[16 * turn + i]
-            taken[i] = load(block + 8 * (digit - c"0" if digit <= c"9" else digit - c"a" + 10))
-        stir(v, taken)
+            words[i] = load(block + 8 * (digit - c"0" if digit <= c"9" else digit - c"a" + 10))
+        stir(v, words)
     for i in range(8):
         state[i] ^= v[i] ^ v[i + 8]
+
+
+cdef inline void stir_one(uint64_t* v, int place, uint64_t word) noexcept nogil:
+    """A round whose words are all zero but the one that it takes at `place`."""
+    cdef uint64_t words[16]
+    memset(words, 0, sizeof(words))
+    words[place] = word
+    stir(v, words)
 
 
 @cython.final
@@ -118,7 +128,7 @@ cdef class Suppressed:
         memcpy(block, <const char*>pepper, length)
         memcpy(self.keyed, INITIAL, sizeof(INITIAL))
         self.keyed[0] ^= 0x01010000 ^ <uint64_t>length << 8 ^ DIGEST_OCTETS
-        compress(self.keyed, block, BLOCK_OCTETS, False)
+        compress(self.keyed, block)
 
     def __dealloc__(self):
         dispose(self.shards)
@@ -152,22 +162,56 @@ cdef class Suppressed:
         self.count -= take_out(self.shards, parsed(digest))
 
     cdef Digest digest_of(self, uint64_t number) noexcept nogil:
-        cdef uint64_t state[8]
-        cdef uint8_t block[BLOCK_OCTETS]
+        cdef uint64_t v[16]
+        cdef uint64_t word = reversed_octets(number)
         cdef Digest digest
-        cdef int i
-        memset(block, 0, BLOCK_OCTETS)
-        for i in range(NUMBER_OCTETS):
-            block[i] = <uint8_t>(number >> 8 * (NUMBER_OCTETS - 1 - i))
-        memcpy(state, self.keyed, sizeof(self.keyed))
-        compress(state, block, BLOCK_OCTETS + NUMBER_OCTETS, True)
-        digest.low = state[0]
-        digest.high = state[1]
+        begin(v, self.keyed, BLOCK_OCTETS + NUMBER_OCTETS)
+        v[14] = ~v[14]
+        # Where word 0 stands in each line of SCHEDULE.  Known to the compiler, the sums with the other words, which
+        # are zero, fall away: 90 ns, where a loop over SCHEDULE takes 250.
+        stir_one(v, 0, word)
+        stir_one(v, 10, word)
+        stir_one(v, 3, word)
+        stir_one(v, 13, word)
+        stir_one(v, 1, word)
+        stir_one(v, 4, word)
+        stir_one(v, 8, word)
+        stir_one(v, 9, word)
+        stir_one(v, 6, word)
+        stir_one(v, 15, word)
+        stir_one(v, 0, word)
+        stir_one(v, 10, word)
+        digest.low = self.keyed[0] ^ v[0] ^ v[8]
+        digest.high = self.keyed[1] ^ v[1] ^ v[9]
         return digest
 
     cdef bint has(self, uint64_t number) noexcept:
         """Whether the digest of `number`, all of it, is in the set."""
         return self.count > 0 and holds(self.shards, self.digest_of(number))
+
+    cdef Digest expect(self, uint64_t number) noexcept nogil:
+        """What `has_digest` takes, best 100 ns later: the memory that it reads is being fetched.
+
+        Without one digest in the set it is not that of `number`, which would be work for nothing.
+        """
+        cdef Digest digest
+        digest.low = digest.high = 0
+        if self.count > 0:
+            digest = self.digest_of(number)
+            expect(self.shards, digest)
+        return digest
+
+    cdef bint has_digest(self, Digest digest) noexcept nogil:
+        """Whether the digest that `expect` gave, all of it, is in the set."""
+        return self.count > 0 and holds(self.shards, digest)
+
+
+cdef inline uint64_t reversed_octets(uint64_t number) noexcept nogil:
+    cdef uint8_t octets[NUMBER_OCTETS]
+    cdef int i
+    for i in range(NUMBER_OCTETS):
+        octets[i] = <uint8_t>(number >> 8 * (NUMBER_OCTETS - 1 - i))
+    return load(octets)
 
 
 cdef Digest parsed(bytes octets) except *:
