@@ -5,7 +5,7 @@ gives back with `dispose`.  Digests must be spread evenly, as those of a keyed h
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef extern from *:
@@ -24,63 +24,68 @@ cdef struct Digest:
 
 
 cdef struct Shard:
-    Digest* slots  # open addressing, linear probing; two zero words are a free slot
+    Digest* slots  # open addressing, linear probing; behind the last slot stand their tags, an octet each
     uint32_t room  # 0 or a power of two
     uint32_t count  # at most three quarters of the room
 
 
-cdef inline Digest sound(Digest digest) noexcept nogil:
-    """`digest`, or another where it is the mark of a free slot, which one in 2 ** 128 is."""
-    if digest.low == 0 and digest.high == 0:
-        digest.low = 1
-    return digest
+cdef inline uint8_t* tags_of(const Shard* shard) noexcept nogil:
+    """0 for a free slot, else what `tag_of` the digest there says.
+
+    Who is not in the set, as nearly all who are asked for, is told by the tags: they fit a cache that the slots of
+    a large set do not, and to wait for one slot takes longer than to make the digest.
+    """
+    return <uint8_t*>(shard.slots + shard.room)
 
 
-cdef inline Digest* place(const Shard* shard, Digest digest) noexcept nogil:
+cdef inline uint8_t tag_of(Digest digest) noexcept nogil:
+    return <uint8_t>(digest.low >> 57) | 0x80
+
+
+cdef inline uint32_t place(const Shard* shard, Digest digest) noexcept nogil:
     """The slot where `digest` stands, or the free one where it would.  The table must have room."""
+    cdef const uint8_t* tags = tags_of(shard)
     cdef uint32_t mask = shard.room - 1
     cdef uint32_t at = <uint32_t>digest.low & mask
-    while shard.slots[at].low != digest.low or shard.slots[at].high != digest.high:
-        if shard.slots[at].low == 0 and shard.slots[at].high == 0:
+    cdef uint8_t tag = tag_of(digest)
+    while tags[at] != 0:
+        if tags[at] == tag and shard.slots[at].low == digest.low and shard.slots[at].high == digest.high:
             break
         at = (at + 1) & mask
-    return &shard.slots[at]
+    return at
 
 
 cdef inline void expect(const Shard* shards, Digest digest) noexcept nogil:
-    """Have the memory fetched that the next call for `digest` reads.
-
-    A large set lies outside every cache, and to wait for one slot takes longer than all else that is done for a row.
-    """
+    """Have the memory fetched that the next call for `digest` reads first."""
     cdef const Shard* shard = &shards[digest.high >> SHARD_SHIFT]
     if shard.room:
-        fetch(&shard.slots[<uint32_t>digest.low & (shard.room - 1)])
+        fetch(tags_of(shard) + (<uint32_t>digest.low & (shard.room - 1)))
 
 
 cdef inline bint holds(const Shard* shards, Digest digest) noexcept nogil:
     """Whether `digest` is in the set."""
-    cdef const Shard* shard
-    cdef const Digest* slot
-    digest = sound(digest)
-    shard = &shards[digest.high >> SHARD_SHIFT]
-    if shard.count == 0:
-        return False
-    slot = place(shard, digest)
-    return slot.low != 0 or slot.high != 0
+    cdef const Shard* shard = &shards[digest.high >> SHARD_SHIFT]
+    return shard.count > 0 and tags_of(shard)[place(shard, digest)] != 0
+
+
+cdef inline void settle(Shard* shard, uint32_t at, Digest digest) noexcept nogil:
+    shard.slots[at] = digest
+    tags_of(shard)[at] = tag_of(digest)
 
 
 cdef inline int enlarge(Shard* shard) except -1:
     """Double one table, which stays as it is where there is no memory: MemoryError."""
+    cdef const uint8_t* tags = tags_of(shard)
     cdef Shard larger
     cdef uint32_t at
     larger.room = 2 * shard.room if shard.room else FIRST_ROOM
     larger.count = shard.count
-    larger.slots = <Digest*>PyMem_Calloc(larger.room, sizeof(Digest))
+    larger.slots = <Digest*>PyMem_Calloc(larger.room, sizeof(Digest) + 1)
     if larger.slots == NULL:
         raise MemoryError
     for at in range(shard.room):
-        if shard.slots[at].low != 0 or shard.slots[at].high != 0:
-            place(&larger, shard.slots[at])[0] = shard.slots[at]
+        if tags[at] != 0:
+            settle(&larger, place(&larger, shard.slots[at]), shard.slots[at])
     PyMem_Free(shard.slots)
     shard[0] = larger
     return 0
@@ -88,46 +93,39 @@ cdef inline int enlarge(Shard* shard) except -1:
 
 cdef inline bint insert(Shard* shards, Digest digest) except -1:
     """Whether `digest` is new.  Raises MemoryError, and nothing has changed then."""
-    cdef Shard* shard
-    cdef Digest* slot
-    digest = sound(digest)
-    shard = &shards[digest.high >> SHARD_SHIFT]
+    cdef Shard* shard = &shards[digest.high >> SHARD_SHIFT]
+    cdef uint32_t at
     if shard.room == 0:
         enlarge(shard)
-    slot = place(shard, digest)
-    if slot.low != 0 or slot.high != 0:
+    at = place(shard, digest)
+    if tags_of(shard)[at] != 0:
         return False
     if 4 * (shard.count + 1) > 3 * shard.room:
         enlarge(shard)
-        slot = place(shard, digest)
-    slot[0] = digest
+        at = place(shard, digest)
+    settle(shard, at, digest)
     shard.count += 1
     return True
 
 
 cdef inline bint take_out(Shard* shards, Digest digest) noexcept nogil:
     """Whether `digest` was in the set, which it is no longer.  The table keeps its room."""
-    cdef Shard* shard
-    cdef Digest* slots
-    cdef uint32_t mask
+    cdef Shard* shard = &shards[digest.high >> SHARD_SHIFT]
+    cdef uint8_t* tags = tags_of(shard)
+    cdef uint32_t mask = shard.room - 1
     cdef uint32_t hole
     cdef uint32_t at
     if not holds(shards, digest):
         return False
-    digest = sound(digest)
-    shard = &shards[digest.high >> SHARD_SHIFT]
-    slots = shard.slots
-    mask = shard.room - 1
-    hole = <uint32_t>(place(shard, digest) - slots)
+    hole = place(shard, digest)
     at = (hole + 1) & mask
     # Who follows without a gap and stands no nearer to home than the hole is moves into it: no tombstones remain.
-    while slots[at].low != 0 or slots[at].high != 0:
-        if ((at - <uint32_t>slots[at].low) & mask) >= ((at - hole) & mask):
-            slots[hole] = slots[at]
+    while tags[at] != 0:
+        if ((at - <uint32_t>shard.slots[at].low) & mask) >= ((at - hole) & mask):
+            settle(shard, hole, shard.slots[at])
             hole = at
         at = (at + 1) & mask
-    slots[hole].low = 0
-    slots[hole].high = 0
+    tags[hole] = 0
     shard.count -= 1
     return True
 
@@ -138,7 +136,7 @@ cdef inline size_t octets_of(const Shard* shards) noexcept nogil:
     cdef Py_ssize_t number
     for number in range(SHARDS):
         rooms += shards[number].room
-    return rooms * sizeof(Digest) + SHARDS * sizeof(Shard)
+    return rooms * (sizeof(Digest) + 1) + SHARDS * sizeof(Shard)
 
 
 cdef inline void dispose(Shard* shards) noexcept:
