@@ -67,7 +67,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of(self, purpose: str) -> tuple[Hours, ...]:
         """The hours of `purpose`; none where any hour will do."""
-        hours: tuple[Hours, ...] = getattr(self, purpose, ())
+        hours: tuple[Hours, ...] = getattr(self, purpose) if purpose in self.__struct_fields__ else ()
         return hours
 
 
