@@ -90,8 +90,8 @@ def may_disturb(message: Message, zones: Zones, quiet: QuietHours, now_ms: int) 
 def opening(now_ms: int, zones: Zones, *hours: Hours) -> int:
     """0 where one of `hours` is open now in all `zones`; else when they open, in epoch milliseconds.
 
-    That is 8 days ahead at most, unless a clock change swallows the only hours of a week.  Raises Invalid for no zones,
-    no hours, or a zone that is not known.
+    That is 8 days ahead at most, or 15 where a clock change swallows the only hours of a week or moves them away from
+    those of another zone.  Raises Invalid for no zones, no hours, or a zone that is not known.
     """
     opens_ms, _ = _present_or_next(now_ms, zones, hours)
     return opens_ms if opens_ms > now_ms else 0
