@@ -1,0 +1,499 @@
+/* zero: a rack of simulated TC35i on pseudo-terminals, as fast as one thread of C makes it.
+
+   zero --modems N --dir DIR [--latency-ms L] [--ledger FILE]
+
+   It owns DIR: the links modem-00, modem-01 ... to the terminals; `parts`, whose eight octets count the parts that
+   were accepted and may be mapped by who waits for a number of them; and `rack.json`, which is there once the links
+   are.  It answers what a start-up asks and takes AT+CMGS, no more: engine.sim is the simulator that knows what else a
+   TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part.
+
+   A line of JSON with what was measured is written on SIGTERM and SIGINT, which end it, and on SIGUSR1, after which
+   it measures anew.  A server may be killed: a slave stays open here, and a prompt stays open as on the real one. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MOST_MODEMS = 1000,
+    LINE_OCTETS = 391,    /* a command line, as on the real one; what is longer is an ERROR */
+    ENTRY_OCTETS = 512,   /* behind a prompt: more than any PDU's 352 digits */
+    TYPED_OCTETS = 4096,  /* kept while a part is in the air */
+    EVENTS = 128,
+};
+
+static const char CTRL_Z = 0x1a, ESC = 0x1b;
+
+/* COMMAND collects a line up to CR, ENTRY a PDU up to Ctrl-Z or ESC; AIR works, and keeps what is typed. */
+enum state { COMMAND, ENTRY, AIR };
+
+struct modem {
+    int master, slave;
+    enum state state;
+    bool echo, too_long;
+    char cnmi[16];
+    int declared;   /* octets of the TPDU that AT+CMGS announced */
+    int reference;  /* TP-MR of the next part */
+    int length;     /* octets in `line` */
+    char line[ENTRY_OCTETS + 1];
+    int typed_length;
+    char typed[TYPED_OCTETS];
+    char pdu[ENTRY_OCTETS + 1];
+    /* What is measured; the clock is CLOCK_MONOTONIC in ns. */
+    int64_t given_ns, due_ns, first_ns, last_ns, air_ns, ok_ns;
+    bool asked_else; /* something but AT+CMGS was asked since the last result */
+    uint64_t parts;
+};
+
+struct gaps {
+    float *ms;
+    size_t count, room;
+};
+
+static struct modem *modems;
+static int count_modems;
+static int64_t latency_ns;
+static FILE *ledger;
+static uint64_t *parts_seen;
+static uint64_t refused, lost_octets;
+static struct gaps all_gaps, direct_gaps;
+static int timer_fd;
+/* Parts in the air, in the order in which they land: they all take as long. */
+static int air[MOST_MODEMS], air_first, air_count;
+static struct rusage used_before;
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void die(const char *what) {
+    fprintf(stderr, "zero: %s: %s\n", what, strerror(errno));
+    exit(2);
+}
+
+/* -- what is measured */
+
+static void note_gap(struct gaps *gaps, int64_t ns) {
+    if (gaps->count == gaps->room) {
+        gaps->room = gaps->room ? 2 * gaps->room : 65536;
+        gaps->ms = realloc(gaps->ms, gaps->room * sizeof *gaps->ms);
+        if (!gaps->ms) die("memory");
+    }
+    gaps->ms[gaps->count++] = ns / 1e6f;
+}
+
+static int by_size(const void *one, const void *other) {
+    float a = *(const float *)one, b = *(const float *)other;
+    return (a > b) - (a < b);
+}
+
+static void print_gaps(const char *name, struct gaps *gaps) {
+    double sum = 0;
+    qsort(gaps->ms, gaps->count, sizeof *gaps->ms, by_size);
+    for (size_t at = 0; at < gaps->count; at++) sum += gaps->ms[at];
+    size_t n = gaps->count;
+    printf("\"%s\": {\"count\": %zu, \"mean\": %.4f, \"median\": %.4f, \"p99\": %.4f, \"max\": %.4f}, ", name, n,
+           n ? sum / n : 0.0, n ? gaps->ms[n / 2] : 0.0, n ? gaps->ms[(n - 1) * 99 / 100] : 0.0,
+           n ? gaps->ms[n - 1] : 0.0);
+    gaps->count = 0;
+}
+
+static double seconds(struct timeval now, struct timeval before) {
+    return now.tv_sec - before.tv_sec + (now.tv_usec - before.tv_usec) / 1e6;
+}
+
+static void print_measured(void) {
+    uint64_t parts = 0, fewest = UINT64_MAX;
+    int64_t first = INT64_MAX, last = 0, air_ns = 0, busy_ns = 0;
+    for (struct modem *modem = modems; modem < modems + count_modems; modem++) {
+        parts += modem->parts;
+        if (modem->parts < fewest) fewest = modem->parts;
+        if (!modem->parts) continue;
+        if (modem->first_ns < first) first = modem->first_ns;
+        if (modem->last_ns > last) last = modem->last_ns;
+        air_ns += modem->air_ns;
+        busy_ns += modem->last_ns - modem->first_ns;
+    }
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    double cpu_s =
+        seconds(used.ru_utime, used_before.ru_utime) + seconds(used.ru_stime, used_before.ru_stime);
+    double span_s = parts ? (last - first) / 1e9 : 0;
+    printf("{\"modems\": %d, \"latency_ms\": %g, \"parts\": %llu, \"fewest\": %llu, \"refused\": %llu, "
+           "\"lost_octets\": %llu, \"span_s\": %.6f, \"parts_per_s\": %.1f, \"air_s\": %.6f, \"busy_s\": %.6f, "
+           "\"cpu_s\": %.3f, ",
+           count_modems, latency_ns / 1e6, (unsigned long long)parts, (unsigned long long)fewest,
+           (unsigned long long)refused, (unsigned long long)lost_octets, span_s, span_s > 0 ? parts / span_s : 0.0,
+           air_ns / 1e9, busy_ns / 1e9, cpu_s);
+    print_gaps("gap_ms", &all_gaps);
+    print_gaps("gap_direct_ms", &direct_gaps);
+    printf("\"each\": [");
+    for (int at = 0; at < count_modems; at++) {
+        struct modem *modem = modems + at;
+        printf("%s{\"parts\": %llu, \"air_s\": %.6f, \"busy_s\": %.6f}", at ? ", " : "",
+               (unsigned long long)modem->parts, modem->air_ns / 1e9,
+               modem->parts ? (modem->last_ns - modem->first_ns) / 1e9 : 0.0);
+        modem->parts = 0;
+        modem->air_ns = modem->first_ns = modem->last_ns = modem->ok_ns = 0;
+    }
+    printf("]}\n");
+    if (ledger) fflush(ledger); /* first: who reads the line may read the ledger next */
+    fflush(stdout);
+    refused = lost_octets = 0;
+    used_before = used;
+}
+
+/* -- what is said */
+
+static void say(struct modem *modem, const char *octets, size_t length) {
+    ssize_t written = write(modem->master, octets, length);
+    /* Nobody reads: as on a wire, the rest is gone. */
+    if (written < (ssize_t)length) lost_octets += length - (written < 0 ? 0 : written);
+}
+
+static void answer(struct modem *modem, const char *format, ...) {
+    char said[256];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(said, sizeof said, format, arguments);
+    va_end(arguments);
+    say(modem, said, length);
+}
+
+static void ok(struct modem *modem) { say(modem, "\r\nOK\r\n", 6); }
+
+static int digit(char letter) {
+    if (letter >= '0' && letter <= '9') return letter - '0';
+    if (letter >= 'A' && letter <= 'F') return letter - 'A' + 10;
+    if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
+    return -1;
+}
+
+/* Whether `line` is digits, as many as its service centre and AT+CMGS say, and begins like an SMS-SUBMIT. */
+static bool is_submit(const struct modem *modem) {
+    if (modem->length % 2 || modem->length < 2) return false;
+    for (int at = 0; at < modem->length; at++)
+        if (digit(modem->line[at]) < 0) return false;
+    int centre = 1 + digit(modem->line[0]) * 16 + digit(modem->line[1]);
+    if (modem->length / 2 != centre + modem->declared || modem->declared < 2) return false;
+    return (digit(modem->line[2 * centre + 1]) & 3) == 1;
+}
+
+static void write_ledger(struct modem *modem, int reference) {
+    /* The network puts the reference into the second octet of the TPDU. */
+    char *tpdu = modem->pdu + 2 * (1 + digit(modem->pdu[0]) * 16 + digit(modem->pdu[1]));
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    fprintf(ledger, "{\"at_ms\": %lld, \"modem\": \"modem-%02d\", \"reference\": %d, \"tpdu\": \"%.2s%02X%s\"}\n",
+            now.tv_sec * 1000LL + now.tv_nsec / 1000000, (int)(modem - modems), reference, tpdu, reference, tpdu + 4);
+}
+
+/* The network has taken the part: reference and OK, and from here the gap is the server's. */
+static void land(struct modem *modem) {
+    int reference = modem->reference;
+    modem->reference = (reference + 1) & 0xff;
+    if (ledger) write_ledger(modem, reference);
+    modem->state = COMMAND;
+    modem->parts++;
+    (*parts_seen)++;
+    char said[40];
+    int length = sprintf(said, "\r\n+CMGS: %d\r\n\r\nOK\r\n", reference);
+    modem->last_ns = modem->ok_ns = now_ns();
+    modem->air_ns += modem->last_ns - modem->given_ns;
+    modem->asked_else = false;
+    say(modem, said, length);
+}
+
+static void set_timer(int64_t due_ns) {
+    struct itimerspec at = {.it_value = {due_ns / 1000000000, due_ns % 1000000000}};
+    timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void give(struct modem *modem, int64_t heard_ns) {
+    if (!is_submit(modem)) {
+        refused++;
+        modem->state = COMMAND;
+        answer(modem, "\r\n+CMS ERROR: 304\r\n");
+        return;
+    }
+    modem->given_ns = heard_ns;
+    if (!modem->parts) modem->first_ns = heard_ns;
+    if (ledger) memcpy(modem->pdu, modem->line, modem->length + 1);
+    if (!latency_ns) {
+        land(modem);
+        return;
+    }
+    modem->state = AIR;
+    modem->due_ns = heard_ns + latency_ns;
+    air[(air_first + air_count++) % count_modems] = modem - modems;
+    if (air_count == 1) set_timer(modem->due_ns);
+}
+
+static void begin_again(struct modem *modem) {
+    modem->state = COMMAND;
+    modem->echo = true;
+    modem->length = modem->typed_length = 0;
+    strcpy(modem->cnmi, "0,0,0,0,1");
+}
+
+/* Commands whose whole answer is OK: settings that change nothing here. */
+static bool is_setting(const char *command) {
+    static const char *const settings[] = {"",      "E1",      "+CMEE=", "^SM20=", "\\Q",    "+CMGF=0", "^SMGO=",
+                                           "+CMGL=4", "+CMGD=", "H",      "+IPR=",  "+CREG=", "^SSCONF="};
+    for (size_t at = 1; at < sizeof settings / sizeof *settings; at++)
+        if (!strncmp(command, settings[at], strlen(settings[at]))) return true;
+    return !*command;
+}
+
+static void obey(struct modem *modem, const char *command, int64_t heard_ns) {
+    int number = modem - modems + 1;
+    if (!strncmp(command, "+CMGS=", 6)) {
+        modem->declared = atoi(command + 6);
+        if (modem->ok_ns) {
+            note_gap(&all_gaps, heard_ns - modem->ok_ns);
+            if (!modem->asked_else) note_gap(&direct_gaps, heard_ns - modem->ok_ns);
+            modem->ok_ns = 0;
+        }
+        modem->state = ENTRY;
+        say(modem, "\r\n> ", 4);
+        return;
+    }
+    modem->asked_else = true;
+    if (!strcmp(command, "E0")) {
+        modem->echo = false;
+    } else if (!strncmp(command, "+CNMI=", 6)) {
+        snprintf(modem->cnmi, sizeof modem->cnmi, "%s", command + 6);
+    } else if (!strcmp(command, "+CNMI?")) {
+        answer(modem, "\r\n+CNMI: %s\r\n", modem->cnmi);
+    } else if (!strcmp(command, "+CPIN?")) {
+        answer(modem, "\r\n+CPIN: READY\r\n");
+    } else if (!strcmp(command, "+CREG?")) {
+        answer(modem, "\r\n+CREG: 0,1\r\n");
+    } else if (!strcmp(command, "+CIMI")) {
+        answer(modem, "\r\n46000%010d\r\n", number);
+    } else if (!strcmp(command, "+CSQ")) {
+        answer(modem, "\r\n+CSQ: 20,99\r\n");
+    } else if (!strcmp(command, "+CSCA?")) {
+        answer(modem, "\r\n+CSCA: \"+8613800100500\",145\r\n");
+    } else if (!strcmp(command, "+COPS?")) {
+        answer(modem, "\r\n+COPS: 0,0,\"CHINA MOBILE\"\r\n");
+    } else if (!strcmp(command, "+CPMS?")) {
+        answer(modem, "\r\n+CPMS: \"MT\",0,40,\"MT\",0,40,\"MT\",0,40\r\n");
+    } else if (!strncmp(command, "+CPMS=", 6)) {
+        answer(modem, "\r\n+CPMS: 0,40,0,40,0,40\r\n");
+    } else if (!strncmp(command, "+CSMS=", 6)) {
+        answer(modem, "\r\n+CSMS: 1,1,1\r\n");
+    } else if (!strncmp(command, "+CMGR=", 6)) {
+        answer(modem, "\r\n+CMGR: 0,,0\r\n");
+    } else if (!strcmp(command, "^SPIC")) {
+        answer(modem, "\r\n^SPIC: 3\r\n");
+    } else if (!strcmp(command, "+CFUN=1,1")) {
+        ok(modem);
+        begin_again(modem);
+        answer(modem, "\r\n^SYSSTART\r\n");
+        return;
+    } else if (!is_setting(command)) {
+        answer(modem, "\r\nERROR\r\n");
+        return;
+    }
+    ok(modem);
+}
+
+static void take_line(struct modem *modem, int64_t heard_ns) {
+    char *line = modem->line;
+    line[modem->length] = 0;
+    if (modem->echo && modem->length) answer(modem, "%s\r", line);
+    int length = modem->length;
+    modem->length = 0;
+    if (modem->too_long) {
+        modem->too_long = false;
+        answer(modem, "\r\nERROR\r\n");
+    } else if (length >= 2 && (line[0] == 'A' || line[0] == 'a') && (line[1] == 'T' || line[1] == 't')) {
+        obey(modem, line + 2, heard_ns);
+    }
+}
+
+static void hear(struct modem *modem, const char *octets, size_t length, int64_t heard_ns) {
+    for (size_t at = 0; at < length; at++) {
+        char octet = octets[at];
+        if (modem->state == COMMAND) {
+            if (octet == '\r')
+                take_line(modem, heard_ns);
+            else if (octet == ESC || octet == CTRL_Z || octet == '\n')
+                continue;
+            else if (modem->length < LINE_OCTETS)
+                modem->line[modem->length++] = octet;
+            else
+                modem->too_long = true;
+        } else if (modem->state == ENTRY) {
+            if (octet == CTRL_Z) {
+                modem->line[modem->length] = 0;
+                give(modem, heard_ns);
+                modem->length = 0;
+            } else if (octet == ESC) {
+                modem->length = 0;
+                modem->state = COMMAND;
+                ok(modem);
+            } else if (modem->length < ENTRY_OCTETS) {
+                modem->line[modem->length++] = octet;
+            }
+        } else if (modem->typed_length < TYPED_OCTETS) {
+            modem->typed[modem->typed_length++] = octet;
+        }
+    }
+}
+
+static void land_due(void) {
+    uint64_t fired;
+    if (read(timer_fd, &fired, sizeof fired) < 0 && errno != EAGAIN) die("timer");
+    while (air_count) {
+        struct modem *modem = modems + air[air_first];
+        if (modem->due_ns > now_ns()) {
+            set_timer(modem->due_ns);
+            return;
+        }
+        air_first = (air_first + 1) % count_modems;
+        air_count--;
+        if (modem->state != AIR) continue;
+        land(modem);
+        if (modem->typed_length) {
+            char typed[TYPED_OCTETS];
+            int length = modem->typed_length;
+            memcpy(typed, modem->typed, length);
+            modem->typed_length = 0;
+            hear(modem, typed, length, now_ns());
+        }
+    }
+}
+
+/* -- the folder */
+
+static void plug(struct modem *modem, const char *folder) {
+    char name[64], link[4096];
+    if (openpty(&modem->master, &modem->slave, name, NULL, NULL)) die("openpty");
+    struct termios raw;
+    tcgetattr(modem->slave, &raw);
+    cfmakeraw(&raw);
+    tcsetattr(modem->slave, TCSANOW, &raw);
+    fcntl(modem->master, F_SETFL, O_NONBLOCK);
+    snprintf(link, sizeof link, "%s/modem-%02d", folder, (int)(modem - modems));
+    unlink(link);
+    if (symlink(name, link)) die(link);
+    begin_again(modem);
+}
+
+static void map_parts(const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/parts", folder);
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (file < 0 || ftruncate(file, sizeof *parts_seen)) die(path);
+    parts_seen = mmap(NULL, sizeof *parts_seen, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (parts_seen == MAP_FAILED) die(path);
+}
+
+static void describe(const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/rack.json", folder);
+    FILE *file = fopen(path, "w");
+    if (!file) die(path);
+    fprintf(file, "{\"pid\": %d, \"modems\": %d}\n", getpid(), count_modems);
+    fclose(file);
+}
+
+static void clear_away(const char *folder) {
+    char path[4096];
+    for (int at = 0; at < count_modems; at++) {
+        snprintf(path, sizeof path, "%s/modem-%02d", folder, at);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/rack.json", folder);
+    unlink(path);
+}
+
+static int hear_signals(void) {
+    sigset_t heard;
+    sigemptyset(&heard);
+    sigaddset(&heard, SIGTERM);
+    sigaddset(&heard, SIGINT);
+    sigaddset(&heard, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &heard, NULL);
+    return signalfd(-1, &heard, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void run(int epoll, int signals) {
+    struct epoll_event events[EVENTS];
+    char octets[4096];
+    for (;;) {
+        int ready = epoll_wait(epoll, events, EVENTS, -1);
+        for (int at = 0; at < ready; at++) {
+            struct modem *modem = events[at].data.ptr;
+            if (modem) {
+                ssize_t length = read(modem->master, octets, sizeof octets);
+                if (length > 0) hear(modem, octets, length, now_ns());
+            } else if (air_count) {
+                land_due();
+            }
+        }
+        struct signalfd_siginfo signal;
+        while (read(signals, &signal, sizeof signal) == sizeof signal) {
+            print_measured();
+            if (signal.ssi_signo != SIGUSR1) return;
+        }
+    }
+}
+
+int main(int count, char **words) {
+    const char *folder = NULL, *ledger_path = NULL;
+    double latency_ms = 0;
+    for (int at = 1; at + 1 < count; at += 2) {
+        const char *name = words[at], *value = words[at + 1];
+        if (!strcmp(name, "--modems")) count_modems = atoi(value);
+        else if (!strcmp(name, "--dir")) folder = value;
+        else if (!strcmp(name, "--latency-ms")) latency_ms = atof(value);
+        else if (!strcmp(name, "--ledger")) ledger_path = value;
+        else count_modems = -1;
+    }
+    if (!folder || count_modems < 1 || count_modems > MOST_MODEMS || latency_ms < 0 || count % 2 == 0) {
+        fprintf(stderr, "zero --modems N --dir DIR [--latency-ms L] [--ledger FILE]\n");
+        return 2;
+    }
+    latency_ns = latency_ms * 1e6;
+    if (ledger_path && !(ledger = fopen(ledger_path, "a"))) die(ledger_path);
+    modems = calloc(count_modems, sizeof *modems);
+    timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    int signals = hear_signals(), epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!modems || timer_fd < 0 || signals < 0 || epoll < 0) die("start");
+    /* Without a modem: the timer, and the signals, which are asked for after every turn. */
+    struct epoll_event nobody = {.events = EPOLLIN, .data.ptr = NULL};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, timer_fd, &nobody);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &nobody);
+    map_parts(folder);
+    for (struct modem *modem = modems; modem < modems + count_modems; modem++) {
+        plug(modem, folder);
+        struct epoll_event one = {.events = EPOLLIN, .data.ptr = modem};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, modem->master, &one)) die("epoll");
+    }
+    describe(folder);
+    getrusage(RUSAGE_SELF, &used_before);
+    run(epoll, signals);
+    clear_away(folder);
+    return 0;
+}
