@@ -1,0 +1,93 @@
+"""The rack in C as a process: start it, ask what it measured, and let the bare loop drive it."""
+
+import json
+import mmap
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from bench.rack import building
+
+_START_S: Final = 10.0
+_PARTS_OCTETS: Final = 8
+
+
+class Zero:
+    """`modems` simulated TC35i under `folder`, each part `latency_ms` in the air.  Raises RuntimeError where it dies."""
+
+    def __init__(self, folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.modems = modems
+        command = [str(building.program("zero")), "--modems", str(modems), "--dir", str(folder)]
+        command += ["--latency-ms", str(latency_ms)]
+        if ledger is not None:
+            command += ["--ledger", str(ledger)]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        until = time.monotonic() + _START_S
+        while not (folder / "rack.json").exists():
+            if self._process.poll() is not None or time.monotonic() > until:
+                self._process.kill()
+                raise RuntimeError("the rack did not start")
+            time.sleep(0.005)
+        with (folder / "parts").open("rb") as file:
+            self._parts = mmap.mmap(file.fileno(), _PARTS_OCTETS, prot=mmap.PROT_READ)
+
+    @property
+    def parts(self) -> int:
+        """How many parts it has taken since it was started; asking costs it nothing."""
+        return int.from_bytes(self._parts[:_PARTS_OCTETS], "little")
+
+    def await_parts(self, parts: int, stall_s: float, look: Callable[[], None] = lambda: None) -> None:
+        """Return when it has taken so many; `look` is called meanwhile.
+
+        Raises TimeoutError where none has come for `stall_s`.
+        """
+        seen, seen_s = -1, time.monotonic()
+        while (now := self.parts) < parts:
+            if now != seen:
+                seen, seen_s = now, time.monotonic()
+            elif time.monotonic() > seen_s + stall_s:
+                raise TimeoutError(f"{now} of {parts} parts have come, and for {stall_s:g} s no more")
+            look()
+            time.sleep(0.005)
+
+    def measured(self) -> dict[str, Any]:
+        """What it measured since it was asked last."""
+        self._process.send_signal(signal.SIGUSR1)
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the rack ended with exit code {self._process.wait()}")
+        return dict(json.loads(line))
+
+    def bare(self, parts: int) -> dict[str, Any]:
+        """What the bare loop makes of it while nobody else has its ports."""
+        command = [str(building.program("bare")), "--modems", str(self.modems), "--dir", str(self.folder)]
+        done = subprocess.run([*command, "--parts", str(parts)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"the bare loop failed: {done.stderr}")
+        return dict(json.loads(done.stdout))
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.communicate()
+        self._parts.close()
+
+
+@contextmanager
+def zero(folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None) -> Iterator[Zero]:
+    """A rack that is cleared away at the end, whatever happens."""
+    made = Zero(folder, modems, latency_ms=latency_ms, ledger=ledger)
+    try:
+        yield made
+    finally:
+        made.close()
