@@ -1,0 +1,392 @@
+"""Quotas: how much a SIM may send on rolling windows, in parts and in different recipients.
+
+A part is spent in the change that claims it, so what is counted is durable before any octet goes to a line.  On no
+window, of whatever beginning, is a limit exceeded, and at least 95 % of it can be used (windows.py).
+
+Time.  Each SIM has its own, which is the wall clock's as long as that does not run backwards.  Where the clock is set
+back the SIM's time stands still until the clock has come as far again; where that would take longer than
+STANDS_STILL_MS, it goes on from where it was, in step with the clock from then on.  Nothing leaves a window earlier by
+it.  A clock set forward cannot be told from time that went by.
+
+A SIM without any limit costs nothing and is not counted.  Once it has one, all windows of parts are counted, and once
+it has one of recipients, both of those: a limit that is added later knows what went before.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from engine.errors import RecordBroken
+from engine.store.table import Keyed, Table, Txn
+from engine.traffic.windows import COUNT_BITS, COUNT_MOST, Counts, Window
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+MONTH_MS: Final = 30 * DAY_MS
+
+PARTS_MS: Final = (MINUTE_MS, HOUR_MS, DAY_MS, MONTH_MS)
+RECIPIENTS_MS: Final = (DAY_MS, MONTH_MS)
+PARTS: Final = ("minute", "hour", "day", "month")
+RECIPIENTS: Final = ("day_recipients", "month_recipients")
+
+# Two time services at odds move a clock by seconds, again and again, and must not gain anything by it; a clock that
+# was an hour or ten years ahead must not stop a SIM for that long.
+STANDS_STILL_MS: Final = 5 * MINUTE_MS
+
+# How many times are kept of what one recipient was sent: the latest counts, the others are for refunds, and no SIM has
+# more than two parts on the way.
+TIMES: Final = 4
+
+
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one SIM may send on any window: parts, and different recipients.  0: no limit.  A month is 30 x 24 h."""
+
+    minute: Limit = 0
+    hour: Limit = 0
+    day: Limit = 0
+    month: Limit = 0
+    day_recipients: Limit = 0
+    month_recipients: Limit = 0
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is any limit at all."""
+        return self != _NONE
+
+    @property
+    def of_parts(self) -> tuple[int, int, int, int]:
+        """In the order of PARTS."""
+        return self.minute, self.hour, self.day, self.month
+
+    @property
+    def of_recipients(self) -> tuple[int, int]:
+        """In the order of RECIPIENTS."""
+        return self.day_recipients, self.month_recipients
+
+
+_NONE: Final = Limits()
+
+
+class Quota(NamedTuple):
+    """One limit: its name in `Limits`, how much of it is used, and from when on there is room (0: now).
+
+    Of recipients, that is for one who has not been counted.
+    """
+
+    name: str
+    limit: int
+    used: int
+    free_ms: int
+
+    @property
+    def left(self) -> int:
+        """How much may still be used now."""
+        return max(self.limit - self.used, 0)
+
+
+class Parts(msgspec.Struct, frozen=True, array_like=True):
+    """The parts of one SIM.  `latest_ms`, and all times in windows, are its own time: `ahead_ms` before the clock."""
+
+    latest_ms: int = 0
+    ahead_ms: int = 0
+    windows: tuple[Counts, Counts, Counts, Counts] = (Counts(), Counts(), Counts(), Counts())
+
+
+class Recipients(msgspec.Struct, frozen=True, array_like=True):
+    """The recipients of one SIM, each in the cell of the latest part it was sent."""
+
+    windows: tuple[Counts, Counts] = (Counts(), Counts())
+
+
+class Recipient(msgspec.Struct, frozen=True, array_like=True):
+    """When one recipient was sent how many parts by one SIM: cells as those of a window, the latest last."""
+
+    cells: tuple[int, ...]
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """How far the removal of old recipients has come."""
+
+    sim: int
+    number: int
+
+
+SIM_PARTS: Final = Table("quota_parts", Parts)
+SIM_RECIPIENTS: Final = Table("quota_recipients", Recipients)
+RECIPIENT: Final = Table("quota_recipient", Recipient, "QQ")  # sim, number
+SWEPT: Final = Table("quota_swept", Place, "B")
+
+TABLES: Final = (SIM_PARTS, SIM_RECIPIENTS, RECIPIENT, SWEPT)
+
+_SWEEP: Final = 0
+
+
+class _Sim:
+    """What is counted of one SIM, as it stands at this moment; `save` stores it."""
+
+    __slots__ = ("_sim", "_txn", "ahead_ms", "at_ms", "parts", "recipients")
+
+    def __init__(self, txn: Txn, sim: int, now_ms: int | None, limits: Limits, of_parts_only: bool = False) -> None:
+        self._txn = txn
+        self._sim = sim
+        stored = SIM_PARTS.find(txn, sim) or _NO_PARTS
+        # Without a time of the clock: as it was left.
+        times_ms = (stored.latest_ms, stored.ahead_ms) if now_ms is None else _own_time(stored, now_ms)
+        self.at_ms, self.ahead_ms = times_ms
+        self.parts = self._windows(SIM_PARTS, PARTS_MS, stored.windows)
+        self.recipients: list[Window] = []
+        if not of_parts_only and (limits.day_recipients > 0 or limits.month_recipients > 0):
+            kept = SIM_RECIPIENTS.find(txn, sim) or _NO_RECIPIENTS
+            self.recipients = self._windows(SIM_RECIPIENTS, RECIPIENTS_MS, kept.windows)
+
+    def _windows(self, table: Keyed, spans_ms: tuple[int, ...], stored: tuple[Counts, ...]) -> list[Window]:
+        try:
+            windows = list(map(Window, spans_ms, stored))
+        except ValueError as error:
+            raise RecordBroken(table.name, table.layout.pack(self._sim), str(error)) from error
+        for window in windows:
+            window.move(self.at_ms)
+        return windows
+
+    def save(self) -> None:
+        minute, hour, day, month = self.parts
+        windows = (minute.counts(), hour.counts(), day.counts(), month.counts())
+        SIM_PARTS.put(self._txn, self._sim, Parts(self.at_ms, self.ahead_ms, windows))
+        if self.recipients:
+            of_day, of_month = self.recipients
+            SIM_RECIPIENTS.put(self._txn, self._sim, Recipients((of_day.counts(), of_month.counts())))
+
+    def clock_ms(self, own_ms: int) -> int:
+        """What the wall clock shows at the SIM's own time `own_ms`; 0 stays 0."""
+        return own_ms - self.ahead_ms if own_ms else 0
+
+    def free_ms(self, number: int, limits: Limits, parts: int) -> int:
+        """From when on, by the wall clock, so many parts may go to `number` (0: to nobody in particular); 0: now."""
+        minute, hour, day, month = self.parts
+        try:
+            free_ms = max(
+                minute.free_ms(limits.minute, parts),
+                hour.free_ms(limits.hour, parts),
+                day.free_ms(limits.day, parts),
+                month.free_ms(limits.month, parts),
+            )
+            if number and self.recipients:
+                free_ms = max(free_ms, *self.recipient_free_ms(number, limits))
+        except ValueError as error:
+            raise RecordBroken(SIM_PARTS.name, SIM_PARTS.layout.pack(self._sim), str(error)) from error
+        return self.clock_ms(free_ms)
+
+    def recipient_free_ms(self, number: int, limits: Limits) -> tuple[int, int]:
+        """Of each window of recipients, in the SIM's own time."""
+        known = RECIPIENT.find(self._txn, (self._sim, number)) if number else None
+        latest_ms = known.cells[-1] >> COUNT_BITS if known else -1
+        of_day, of_month = self.recipients
+        return (
+            0 if of_day.reaches(latest_ms) else of_day.free_ms(limits.day_recipients),
+            0 if of_month.reaches(latest_ms) else of_month.free_ms(limits.month_recipients),
+        )
+
+    def spend(self, number: int) -> None:
+        at_ms = self.at_ms
+        for window in self.parts:
+            window.add(at_ms)
+        if self.recipients:
+            self._spend_recipient(number, at_ms)
+
+    def _spend_recipient(self, number: int, at_ms: int) -> None:
+        known = RECIPIENT.find(self._txn, (self._sim, number))
+        if known is None:
+            cells = [(at_ms << COUNT_BITS) + 1]
+        else:
+            cells = list(known.cells)
+            latest_ms = cells[-1] >> COUNT_BITS
+            for window in self.recipients:
+                if window.reaches(latest_ms):
+                    window.take_out(latest_ms)
+            if latest_ms == at_ms:
+                cells[-1] = min(cells[-1] + 1, (at_ms << COUNT_BITS) + COUNT_MOST)
+            else:
+                cells.append((at_ms << COUNT_BITS) + 1)
+            if len(cells) > TIMES:
+                # The later of the two oldest stands for both.
+                cells[1] = cells[1] + min(cells[0] & COUNT_MOST, COUNT_MOST - (cells[1] & COUNT_MOST))
+                del cells[0]
+        for window in self.recipients:
+            window.add(at_ms)
+        RECIPIENT.put(self._txn, (self._sim, number), Recipient(tuple(cells)))
+
+    def refund(self, number: int, spent_ms: int) -> None:
+        for window in self.parts:
+            if window.reaches(spent_ms):
+                window.take_out(spent_ms)
+        if self.recipients:
+            self._refund_recipient(number, spent_ms)
+
+    def _refund_recipient(self, number: int, spent_ms: int) -> None:
+        known = RECIPIENT.find(self._txn, (self._sim, number))
+        if known is None:
+            return
+        cells = list(known.cells)
+        place = next((place for place, cell in enumerate(cells) if cell >> COUNT_BITS >= spent_ms), -1)
+        if place < 0:
+            return
+        was_ms = cells[-1] >> COUNT_BITS
+        cells[place] -= 1
+        if not cells[place] & COUNT_MOST:
+            del cells[place]
+        is_ms = cells[-1] >> COUNT_BITS if cells else -1
+        if is_ms != was_ms:
+            for window in self.recipients:
+                if window.reaches(was_ms):
+                    window.take_out(was_ms)
+                if window.reaches(is_ms):
+                    window.put_back(is_ms)
+        if cells:
+            RECIPIENT.put(self._txn, (self._sim, number), Recipient(tuple(cells)))
+        else:
+            RECIPIENT.remove(self._txn, (self._sim, number))
+
+    def delay(self, spent_ms: int, went_ms: int) -> None:
+        self.at_ms = max(self.at_ms, went_ms)
+        for window in (*self.parts, *self.recipients):
+            window.delay(spent_ms, went_ms)
+            if went_ms - spent_ms >= window.span_ms:
+                # The window may have let it go before it went.
+                window.add(self.at_ms)
+
+
+_NO_PARTS: Final = Parts()
+_NO_RECIPIENTS: Final = Recipients()
+
+
+def _own_time(stored: Parts, now_ms: int) -> tuple[int, int]:
+    """The SIM's own time, and by how much it is ahead of the clock."""
+    at_ms = now_ms + stored.ahead_ms
+    if at_ms >= stored.latest_ms:
+        return at_ms, stored.ahead_ms
+    if stored.latest_ms - at_ms <= STANDS_STILL_MS:
+        return stored.latest_ms, stored.ahead_ms
+    return stored.latest_ms, stored.latest_ms - now_ms
+
+
+def room(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits, parts: int = 1) -> int:
+    """0 where `parts` parts may go from the SIM to `number` now, else the epoch milliseconds at which to ask again.
+
+    A message longer than a whole limit waits until nothing of it is used.  Raises RecordBroken.
+    """
+    return _Sim(txn, sim, now_ms, limits).free_ms(number, limits, parts) if limits.are_any else 0
+
+
+def sim_room(txn: Txn, sim: int, now_ms: int, limits: Limits, parts: int = 1) -> int:
+    """As `room`, whoever the recipient is: quotas of parts only."""
+    return _Sim(txn, sim, now_ms, limits, of_parts_only=True).free_ms(0, limits, parts) if limits.are_any else 0
+
+
+def spend(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits) -> None:
+    """Count a part that is claimed for the SIM now, in the claim's own change; there was `room` for it.
+
+    Raises RecordBroken.
+    """
+    if limits.are_any:
+        counted = _Sim(txn, sim, now_ms, limits)
+        counted.spend(number)
+        counted.save()
+
+
+def take(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits, parts: int = 1) -> int:
+    """Spend one part where there is room for `parts`: `room` and `spend` in one; 0 where it was spent."""
+    if not limits.are_any:
+        return 0
+    counted = _Sim(txn, sim, now_ms, limits)
+    free_ms = counted.free_ms(number, limits, parts)
+    if not free_ms:
+        counted.spend(number)
+        counted.save()
+    return free_ms
+
+
+def refund(txn: Txn, sim: int, number: int, spent_ms: int, limits: Limits) -> None:
+    """A part that was spent at `spent_ms` certainly did not go: it is as if it had not been.
+
+    Once for each part: what was spent is not remembered one by one.  Raises RecordBroken.
+    """
+    if limits.are_any:
+        counted = _Sim(txn, sim, None, limits)
+        counted.refund(number, spent_ms + counted.ahead_ms)
+        counted.save()
+
+
+def went(txn: Txn, sim: int, spent_ms: int, went_ms: int, limits: Limits) -> None:
+    """A part that was spent at `spent_ms` went as late as `went_ms`: it counts from then.
+
+    A part that is claimed ahead waits for the one in the air, so that parts go closer together than they were spent.
+    Said in the change that claims the next one, before there is asked for room, this keeps the quota on the line too.
+    Raises RecordBroken.
+    """
+    if limits.are_any and went_ms > spent_ms:
+        counted = _Sim(txn, sim, None, limits)
+        counted.delay(spent_ms + counted.ahead_ms, went_ms + counted.ahead_ms)
+        counted.save()
+
+
+def used(txn: Txn, sim: int, now_ms: int, limits: Limits, number: int = 0) -> list[Quota]:
+    """Each limit of the SIM and how much of it is used; for a part to `number` where one is given.
+
+    Raises RecordBroken.
+    """
+    if not limits.are_any:
+        return []
+    counted = _Sim(txn, sim, now_ms, limits)
+    quotas = [
+        Quota(name, limit, window.total, counted.clock_ms(window.free_ms(limit)))
+        for name, limit, window in zip(PARTS, limits.of_parts, counted.parts, strict=True)
+    ]
+    if counted.recipients:
+        free_ms = counted.recipient_free_ms(number, limits)
+        quotas += [
+            Quota(name, limit, window.total, counted.clock_ms(free))
+            for name, limit, window, free in zip(
+                RECIPIENTS, limits.of_recipients, counted.recipients, free_ms, strict=True
+            )
+        ]
+    return [quota for quota in quotas if quota.limit > 0]
+
+
+def binding(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits) -> Quota | None:
+    """The quota that keeps a part to `number` waiting longest, or None where it may go now.  Raises RecordBroken."""
+    quotas = [quota for quota in used(txn, sim, now_ms, limits, number) if quota.free_ms]
+    return max(quotas, key=lambda quota: quota.free_ms, default=None)
+
+
+def prune(txn: Txn, now_ms: int, rows: int) -> bool:
+    """Look at so many recipients more and remove those that no window reaches; whether some are left to look at.
+
+    To be called now and then.  It also lets SIMs that wait know of a clock that was set far back.  Raises RecordBroken.
+    """
+    reached_ms = dict(_reached_ms(txn, now_ms))
+    place = SWEPT.find(txn, _SWEEP)
+    looked = list(islice(RECIPIENT.scan(txn, after=(place.sim, place.number) if place else None), rows))
+    for (sim, number), recipient in looked:
+        if recipient.cells[-1] >> COUNT_BITS < reached_ms.get(sim, 0):
+            RECIPIENT.remove(txn, (sim, number))
+    if len(looked) < rows:
+        SWEPT.remove(txn, _SWEEP)
+        return False
+    SWEPT.put(txn, _SWEEP, Place(*looked[-1][0]))
+    return True
+
+
+def _reached_ms(txn: Txn, now_ms: int) -> Iterator[tuple[int, int]]:
+    """Each SIM, and how far back any of its windows will ever reach again."""
+    for (sim,), stored in list(SIM_PARTS.scan(txn)):
+        at_ms, ahead_ms = _own_time(stored, now_ms)
+        if ahead_ms != stored.ahead_ms:
+            SIM_PARTS.put(txn, sim, msgspec.structs.replace(stored, ahead_ms=ahead_ms))
+        # A clock that is a month ahead by mistake must not make us forget: a SIM's own parts say what time it is.
+        yield sim, max(stored.latest_ms, at_ms - MONTH_MS) - MONTH_MS - DAY_MS
