@@ -20,7 +20,7 @@ import msgspec
 
 from engine.errors import RecordBroken
 from engine.store.table import Keyed, Table, Txn
-from engine.traffic.windows import COUNT_BITS, COUNT_MOST, Counts, Window
+from engine.traffic.windows import COUNT_BITS, COUNT_MOST, Window
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -90,18 +90,18 @@ class Quota(NamedTuple):
         return max(self.limit - self.used, 0)
 
 
-class Parts(msgspec.Struct, frozen=True, array_like=True):
+class Parts(msgspec.Struct, array_like=True):
     """The parts of one SIM.  `latest_ms`, and all times in windows, are its own time: `ahead_ms` before the clock."""
 
-    latest_ms: int = 0
-    ahead_ms: int = 0
-    windows: tuple[Counts, Counts, Counts, Counts] = (Counts(), Counts(), Counts(), Counts())
+    latest_ms: int
+    ahead_ms: int
+    windows: tuple[Window, Window, Window, Window]
 
 
-class Recipients(msgspec.Struct, frozen=True, array_like=True):
+class Recipients(msgspec.Struct, array_like=True):
     """The recipients of one SIM, each in the cell of the latest part it was sent."""
 
-    windows: tuple[Counts, Counts] = (Counts(), Counts())
+    windows: tuple[Window, Window]
 
 
 class Recipient(msgspec.Struct, frozen=True, array_like=True):
@@ -130,37 +130,41 @@ _SWEEP: Final = 0
 class _Sim:
     """What is counted of one SIM, as it stands at this moment; `save` stores it."""
 
-    __slots__ = ("_sim", "_txn", "ahead_ms", "at_ms", "parts", "recipients")
+    __slots__ = ("_parts", "_recipients", "_sim", "_txn", "ahead_ms", "at_ms", "parts", "recipients")
 
     def __init__(self, txn: Txn, sim: int, now_ms: int | None, limits: Limits, of_parts_only: bool = False) -> None:
         self._txn = txn
         self._sim = sim
-        stored = SIM_PARTS.find(txn, sim) or _NO_PARTS
+        self._parts = parts = SIM_PARTS.find(txn, sim) or Parts(0, 0, (Window(), Window(), Window(), Window()))
         # Without a time of the clock: as it was left.
-        times_ms = (stored.latest_ms, stored.ahead_ms) if now_ms is None else _own_time(stored, now_ms)
+        times_ms = (parts.latest_ms, parts.ahead_ms) if now_ms is None else _own_time(parts, now_ms)
         self.at_ms, self.ahead_ms = times_ms
-        self.parts = self._windows(SIM_PARTS, PARTS_MS, stored.windows)
-        self.recipients: list[Window] = []
+        self.parts = tuple(zip(parts.windows, PARTS_MS, strict=True))
+        self._move(SIM_PARTS, self.parts)
+        self._recipients: Recipients | None = None
+        self.recipients: tuple[tuple[Window, int], ...] = ()
         if not of_parts_only and (limits.day_recipients > 0 or limits.month_recipients > 0):
-            kept = SIM_RECIPIENTS.find(txn, sim) or _NO_RECIPIENTS
-            self.recipients = self._windows(SIM_RECIPIENTS, RECIPIENTS_MS, kept.windows)
+            self._recipients = SIM_RECIPIENTS.find(txn, sim) or Recipients((Window(), Window()))
+            self.recipients = tuple(zip(self._recipients.windows, RECIPIENTS_MS, strict=True))
+            self._move(SIM_RECIPIENTS, self.recipients)
 
-    def _windows(self, table: Keyed, spans_ms: tuple[int, ...], stored: tuple[Counts, ...]) -> list[Window]:
+    def _move(self, table: Keyed, windows: tuple[tuple[Window, int], ...]) -> None:
+        at_ms = self.at_ms
         try:
-            windows = list(map(Window, spans_ms, stored))
+            for window, length_ms in windows:
+                window.move(at_ms, length_ms)
         except ValueError as error:
-            raise RecordBroken(table.name, table.layout.pack(self._sim), str(error)) from error
-        for window in windows:
-            window.move(self.at_ms)
-        return windows
+            raise self._broken(table, str(error)) from error
+
+    def _broken(self, table: Keyed, reason: str) -> RecordBroken:
+        return RecordBroken(table.name, table.layout.pack(self._sim), reason)
 
     def save(self) -> None:
-        minute, hour, day, month = self.parts
-        windows = (minute.counts(), hour.counts(), day.counts(), month.counts())
-        SIM_PARTS.put(self._txn, self._sim, Parts(self.at_ms, self.ahead_ms, windows))
-        if self.recipients:
-            of_day, of_month = self.recipients
-            SIM_RECIPIENTS.put(self._txn, self._sim, Recipients((of_day.counts(), of_month.counts())))
+        self._parts.latest_ms = self.at_ms
+        self._parts.ahead_ms = self.ahead_ms
+        SIM_PARTS.put(self._txn, self._sim, self._parts)
+        if self._recipients is not None:
+            SIM_RECIPIENTS.put(self._txn, self._sim, self._recipients)
 
     def clock_ms(self, own_ms: int) -> int:
         """What the wall clock shows at the SIM's own time `own_ms`; 0 stays 0."""
@@ -168,71 +172,73 @@ class _Sim:
 
     def free_ms(self, number: int, limits: Limits, parts: int) -> int:
         """From when on, by the wall clock, so many parts may go to `number` (0: to nobody in particular); 0: now."""
-        minute, hour, day, month = self.parts
-        try:
-            free_ms = max(
-                minute.free_ms(limits.minute, parts),
-                hour.free_ms(limits.hour, parts),
-                day.free_ms(limits.day, parts),
-                month.free_ms(limits.month, parts),
-            )
-            if number and self.recipients:
-                free_ms = max(free_ms, *self.recipient_free_ms(number, limits))
-        except ValueError as error:
-            raise RecordBroken(SIM_PARTS.name, SIM_PARTS.layout.pack(self._sim), str(error)) from error
+        free_ms = max(self.parts_free_ms(limits, parts))
+        if number and self.recipients:
+            free_ms = max(free_ms, *self.recipient_free_ms(number, limits))
         return self.clock_ms(free_ms)
 
-    def recipient_free_ms(self, number: int, limits: Limits) -> tuple[int, int]:
+    def parts_free_ms(self, limits: Limits, parts: int = 1) -> tuple[int, ...]:
+        """Of each window of parts, in the SIM's own time."""
+        minute, hour, day, month = self._parts.windows
+        try:
+            return (
+                minute.free_ms(MINUTE_MS, limits.minute, parts),
+                hour.free_ms(HOUR_MS, limits.hour, parts),
+                day.free_ms(DAY_MS, limits.day, parts),
+                month.free_ms(MONTH_MS, limits.month, parts),
+            )
+        except ValueError as error:
+            raise self._broken(SIM_PARTS, str(error)) from error
+
+    def recipient_free_ms(self, number: int, limits: Limits) -> tuple[int, ...]:
         """Of each window of recipients, in the SIM's own time."""
-        known = RECIPIENT.find(self._txn, (self._sim, number)) if number else None
-        latest_ms = known.cells[-1] >> COUNT_BITS if known else -1
-        of_day, of_month = self.recipients
-        return (
-            0 if of_day.reaches(latest_ms) else of_day.free_ms(limits.day_recipients),
-            0 if of_month.reaches(latest_ms) else of_month.free_ms(limits.month_recipients),
-        )
+        cells = self._cells(number) if number else None
+        latest_ms = cells[-1] >> COUNT_BITS if cells else -1
+        try:
+            return tuple(
+                0 if window.reaches(latest_ms) else window.free_ms(length_ms, limit)
+                for (window, length_ms), limit in zip(self.recipients, limits.of_recipients, strict=False)
+            )
+        except ValueError as error:
+            raise self._broken(SIM_RECIPIENTS, str(error)) from error
+
+    def _cells(self, number: int) -> tuple[int, ...]:
+        known = RECIPIENT.find(self._txn, (self._sim, number))
+        return known.cells if known else ()
 
     def spend(self, number: int) -> None:
         at_ms = self.at_ms
-        for window in self.parts:
-            window.add(at_ms)
+        for window, length_ms in self.parts:
+            window.add(at_ms, length_ms)
         if self.recipients:
             self._spend_recipient(number, at_ms)
 
     def _spend_recipient(self, number: int, at_ms: int) -> None:
-        known = RECIPIENT.find(self._txn, (self._sim, number))
-        if known is None:
-            cells = [(at_ms << COUNT_BITS) + 1]
+        cells = self._cells(number)
+        latest_ms = cells[-1] >> COUNT_BITS if cells else -1
+        for window, length_ms in self.recipients:
+            if window.reaches(latest_ms):
+                window.take_out(latest_ms)
+            window.add(at_ms, length_ms)
+        if latest_ms == at_ms:
+            cells = (*cells[:-1], min(cells[-1] + 1, (at_ms << COUNT_BITS) + COUNT_MOST))
         else:
-            cells = list(known.cells)
-            latest_ms = cells[-1] >> COUNT_BITS
-            for window in self.recipients:
-                if window.reaches(latest_ms):
-                    window.take_out(latest_ms)
-            if latest_ms == at_ms:
-                cells[-1] = min(cells[-1] + 1, (at_ms << COUNT_BITS) + COUNT_MOST)
-            else:
-                cells.append((at_ms << COUNT_BITS) + 1)
-            if len(cells) > TIMES:
-                # The later of the two oldest stands for both.
-                cells[1] = cells[1] + min(cells[0] & COUNT_MOST, COUNT_MOST - (cells[1] & COUNT_MOST))
-                del cells[0]
-        for window in self.recipients:
-            window.add(at_ms)
-        RECIPIENT.put(self._txn, (self._sim, number), Recipient(tuple(cells)))
+            cells = (*cells, (at_ms << COUNT_BITS) + 1)
+        if len(cells) > TIMES:
+            # The later of the two oldest stands for both.
+            both = cells[1] + min(cells[0] & COUNT_MOST, COUNT_MOST - (cells[1] & COUNT_MOST))
+            cells = (both, *cells[2:])
+        RECIPIENT.put(self._txn, (self._sim, number), Recipient(cells))
 
     def refund(self, number: int, spent_ms: int) -> None:
-        for window in self.parts:
+        for window, _ in self.parts:
             if window.reaches(spent_ms):
                 window.take_out(spent_ms)
         if self.recipients:
             self._refund_recipient(number, spent_ms)
 
     def _refund_recipient(self, number: int, spent_ms: int) -> None:
-        known = RECIPIENT.find(self._txn, (self._sim, number))
-        if known is None:
-            return
-        cells = list(known.cells)
+        cells = list(self._cells(number))
         place = next((place for place, cell in enumerate(cells) if cell >> COUNT_BITS >= spent_ms), -1)
         if place < 0:
             return
@@ -242,7 +248,7 @@ class _Sim:
             del cells[place]
         is_ms = cells[-1] >> COUNT_BITS if cells else -1
         if is_ms != was_ms:
-            for window in self.recipients:
+            for window, _ in self.recipients:
                 if window.reaches(was_ms):
                     window.take_out(was_ms)
                 if window.reaches(is_ms):
@@ -254,15 +260,11 @@ class _Sim:
 
     def delay(self, spent_ms: int, went_ms: int) -> None:
         self.at_ms = max(self.at_ms, went_ms)
-        for window in (*self.parts, *self.recipients):
+        for window, length_ms in (*self.parts, *self.recipients):
             window.delay(spent_ms, went_ms)
-            if went_ms - spent_ms >= window.span_ms:
+            if went_ms - spent_ms >= length_ms:
                 # The window may have let it go before it went.
-                window.add(self.at_ms)
-
-
-_NO_PARTS: Final = Parts()
-_NO_RECIPIENTS: Final = Recipients()
+                window.add(self.at_ms, length_ms)
 
 
 def _own_time(stored: Parts, now_ms: int) -> tuple[int, int]:
@@ -343,19 +345,16 @@ def used(txn: Txn, sim: int, now_ms: int, limits: Limits, number: int = 0) -> li
     if not limits.are_any:
         return []
     counted = _Sim(txn, sim, now_ms, limits)
-    quotas = [
-        Quota(name, limit, window.total, counted.clock_ms(window.free_ms(limit)))
-        for name, limit, window in zip(PARTS, limits.of_parts, counted.parts, strict=True)
+    asked = [
+        (PARTS, limits.of_parts, counted.parts, counted.parts_free_ms(limits)),
+        (RECIPIENTS, limits.of_recipients, counted.recipients, counted.recipient_free_ms(number, limits)),
     ]
-    if counted.recipients:
-        free_ms = counted.recipient_free_ms(number, limits)
-        quotas += [
-            Quota(name, limit, window.total, counted.clock_ms(free))
-            for name, limit, window, free in zip(
-                RECIPIENTS, limits.of_recipients, counted.recipients, free_ms, strict=True
-            )
-        ]
-    return [quota for quota in quotas if quota.limit > 0]
+    return [
+        Quota(name, limit, window.total, counted.clock_ms(free_ms))
+        for names, all_limits, windows, times_ms in asked
+        for name, limit, (window, _), free_ms in zip(names, all_limits, windows, times_ms, strict=False)
+        if limit > 0
+    ]
 
 
 def binding(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits) -> Quota | None:

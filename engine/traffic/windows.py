@@ -12,8 +12,8 @@ whole, when that one does.
 Knows neither the store nor a clock: time is whatever integer never runs backwards.
 """
 
-from array import array
 from bisect import bisect_left
+from struct import Struct
 from typing import Final
 
 import msgspec
@@ -24,64 +24,57 @@ CELLS: Final = 60
 COUNT_BITS: Final = 20
 COUNT_MOST: Final = (1 << COUNT_BITS) - 1
 
+_CELL: Final = Struct("=Q")
 
-class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """A window as it is stored: all it holds, the time of the last cell that left it, the cells."""
+
+class Window(msgspec.Struct, array_like=True):
+    """What a window holds: how many in all, the time of the last cell that left it, its cells.
+
+    It is the stored record and the thing at work in one, unlike our other records: turning one into the other took
+    longer than the work.
+    """
 
     total: int = 0
     floor_ms: int = -1
     cells: bytes = b""
 
-
-class Window:
-    """A window of `span_ms` at work.  Raises ValueError where the stored cells are none."""
-
-    __slots__ = ("cells", "floor_ms", "span_ms", "total", "width_ms")
-
-    def __init__(self, span_ms: int, counts: Counts) -> None:
-        self.span_ms = span_ms
-        # So that a window begins in one cell, ends in another, and touches no more than CELLS.
-        self.width_ms = -(-span_ms // (CELLS - 1))
-        self.total = counts.total
-        self.floor_ms = counts.floor_ms
-        self.cells = array("Q", counts.cells)
-
-    def counts(self) -> Counts:
-        """To be stored."""
-        return Counts(self.total, self.floor_ms, self.cells.tobytes())
-
-    def move(self, at_ms: int) -> None:
-        """Let the window end at `at_ms`: what it does not reach any more leaves it."""
+    def move(self, at_ms: int, length_ms: int) -> None:
+        """Let the window end at `at_ms`: what it does not reach any more leaves it.  Raises ValueError for no cells."""
         cells = self.cells
-        beyond = (at_ms - self.span_ms) << COUNT_BITS
-        if not cells or cells[0] >= beyond:
+        if not cells:
             return
-        leaving = bisect_left(cells, beyond)
-        for cell in cells[:leaving]:
-            self.total -= cell & COUNT_MOST
-        self.floor_ms = cells[leaving - 1] >> COUNT_BITS
-        del cells[:leaving]
+        if len(cells) % _CELL.size:
+            raise ValueError("a cell is cut")
+        beyond = (at_ms - length_ms) << COUNT_BITS
+        if _CELL.unpack_from(cells)[0] >= beyond:
+            return
+        view = memoryview(cells).cast("Q")
+        leaving = bisect_left(view, beyond)
+        self.total -= sum(cell & COUNT_MOST for cell in view[:leaving])
+        self.floor_ms = view[leaving - 1] >> COUNT_BITS
+        self.cells = cells[leaving * _CELL.size :]
 
-    def add(self, at_ms: int) -> None:
+    def add(self, at_ms: int, length_ms: int) -> None:
         """Count one at `at_ms`, which is not before any other."""
         cells = self.cells
         self.total += 1
         if cells:
-            newest = cells[-1]
+            newest: int = _CELL.unpack_from(cells, len(cells) - _CELL.size)[0]
             time_ms = newest >> COUNT_BITS
-            if at_ms // self.width_ms == time_ms // self.width_ms and newest & COUNT_MOST < COUNT_MOST:
-                cells[-1] = newest + ((at_ms - time_ms) << COUNT_BITS) + 1
+            # So wide that a window that begins in one cell and ends in another touches no more than CELLS.
+            cell_ms = -(-length_ms // (CELLS - 1))
+            if at_ms // cell_ms == time_ms // cell_ms and newest & COUNT_MOST < COUNT_MOST:
+                self.cells = cells[: -_CELL.size] + _CELL.pack(newest + ((at_ms - time_ms) << COUNT_BITS) + 1)
                 return
-        cells.append((at_ms << COUNT_BITS) + 1)
-        if len(cells) > CELLS:
+        self.cells = cells + _CELL.pack((at_ms << COUNT_BITS) + 1)
+        if len(self.cells) > CELLS * _CELL.size:
             self._merge_oldest()
 
     def _merge_oldest(self) -> None:
         # Only where parts that went late (`delay`) have kept more cells than the window has.
-        oldest = self.cells[0] & COUNT_MOST
-        if (self.cells[1] & COUNT_MOST) + oldest <= COUNT_MOST:
-            self.cells[1] += oldest
-            del self.cells[0]
+        first, second = memoryview(self.cells).cast("Q")[:2]
+        if (first & COUNT_MOST) + (second & COUNT_MOST) <= COUNT_MOST:
+            self.cells = _CELL.pack(second + (first & COUNT_MOST)) + self.cells[2 * _CELL.size :]
 
     def reaches(self, at_ms: int) -> bool:
         """Whether what was counted at `at_ms` is still held."""
@@ -89,32 +82,36 @@ class Window:
 
     def take_out(self, at_ms: int) -> None:
         """Count one less: it was added at `at_ms` and is still held."""
-        cells = self.cells
-        for place in range(bisect_left(cells, at_ms << COUNT_BITS), len(cells)):
-            if cells[place] & COUNT_MOST:
-                cells[place] -= 1
+        view = memoryview(self.cells).cast("Q")
+        for place in range(bisect_left(view, at_ms << COUNT_BITS), len(view)):
+            if view[place] & COUNT_MOST:
+                self._set(place, view[place] - 1)
                 self.total -= 1
                 return
 
     def put_back(self, at_ms: int) -> None:
         """Count one that was counted at `at_ms` before, which the window still reaches."""
-        cells = self.cells
-        for place in range(bisect_left(cells, at_ms << COUNT_BITS), len(cells)):
-            if cells[place] & COUNT_MOST < COUNT_MOST:
-                cells[place] += 1
+        view = memoryview(self.cells).cast("Q")
+        for place in range(bisect_left(view, at_ms << COUNT_BITS), len(view)):
+            if view[place] & COUNT_MOST < COUNT_MOST:
+                self._set(place, view[place] + 1)
                 self.total += 1
                 return
 
     def delay(self, at_ms: int, until_ms: int) -> None:
         """What was added at `at_ms` is to count from `until_ms`."""
-        cells = self.cells
-        for place in range(bisect_left(cells, at_ms << COUNT_BITS), len(cells)):
-            time_ms = cells[place] >> COUNT_BITS
-            if time_ms >= until_ms:
+        view = memoryview(self.cells).cast("Q")
+        for place in range(bisect_left(view, at_ms << COUNT_BITS), len(view)):
+            cell = view[place]
+            if cell >> COUNT_BITS >= until_ms:
                 return
-            cells[place] += (until_ms - time_ms) << COUNT_BITS
+            self._set(place, (until_ms << COUNT_BITS) + (cell & COUNT_MOST))
 
-    def free_ms(self, limit: int, more: int = 1) -> int:
+    def _set(self, place: int, cell: int) -> None:
+        at = place * _CELL.size
+        self.cells = self.cells[:at] + _CELL.pack(cell) + self.cells[at + _CELL.size :]
+
+    def free_ms(self, length_ms: int, limit: int, more: int = 1) -> int:
         """From when on `more` may be added under `limit`, where there is one; 0: now.
 
         What is more than the whole limit waits for an empty window.  Raises ValueError where the cells do not hold
@@ -125,8 +122,8 @@ class Window:
         to_leave = self.total + min(more, limit) - limit
         if to_leave <= 0:
             return 0
-        for cell in self.cells:
+        for cell in memoryview(self.cells).cast("Q"):
             to_leave -= cell & COUNT_MOST
             if to_leave <= 0:
-                return (cell >> COUNT_BITS) + self.span_ms + 1
+                return (cell >> COUNT_BITS) + length_ms + 1
         raise ValueError(f"the cells do not hold the {self.total} that are counted")
