@@ -18,6 +18,7 @@ cdef class Seen:
     cdef Numbers* numbers
     cdef Shard* references
     cdef Py_ssize_t count
+    cdef int given_back
 
     cdef void expect_number(self, uint64_t number) noexcept nogil
     cdef bint add_number(self, uint64_t number) except -1

@@ -15,5 +15,8 @@ class Seen:
     def add(self, number: int, reference: str) -> bool:
         """Whether the row is new: by `reference` where it is not empty, else by `number`."""
 
+    def give_back(self, tables: int) -> bool:
+        """Forget what up to `tables` tables hold, and give their memory back; whether others are left."""
+
     def digest(self, reference: str) -> bytes:
         """The 16 octets that stand for `reference`."""
