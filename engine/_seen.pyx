@@ -2,7 +2,7 @@
 
 Both stand in many small tables, each of which grows alone: no call waits for a large one.  A file's sender chooses
 numbers and references but not where they stand, for a secret places them: a chosen million cannot fall into one
-table.  A number takes 11 to 22 octets, a reference 23 to 46.
+table.  A number takes 11 to 22 octets, a reference 23 to 46; the first of either 64 KB more.
 """
 
 cimport cython

@@ -13,7 +13,7 @@ cdef class Suppressed:
 
     cdef bint has(self, uint64_t number) noexcept
 
-    cdef Digest expect(self, uint64_t number) noexcept nogil
+    cdef Digest expect_number(self, uint64_t number) noexcept nogil
     cdef bint has_digest(self, Digest digest) noexcept nogil
 
     cdef Digest digest_of(self, uint64_t number) noexcept nogil
