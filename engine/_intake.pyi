@@ -40,13 +40,13 @@ class Intake:
     open: bool
     """Set by the callback while a quoted cell goes on in the next line: every line goes to the callback then."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         seen: Seen,
         suppressed: Suppressed,
         columns: tuple[str, ...] | None,
         strange: Callable[[int, bytes], tuple[int, str, str, dict[str, str]] | InvalidParam | None],
-    ) -> None: ...
+    ) -> Intake: ...
     @property
     def row(self) -> int:
         """Rows so far, which is the number of the last; blank lines do not count."""

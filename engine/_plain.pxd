@@ -10,6 +10,7 @@ The octets are anybody's.  Each pointer goes together with the end of its line, 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp
 
+from engine._octets cimport load
 from engine._sheet cimport Span
 
 cdef extern from *:
@@ -20,7 +21,7 @@ cdef enum:
     REFERENCE_LONGEST = 200
     VALUE_LONGEST = 1000
     VALUES_MOST = 50
-    WORD = 8  # octets looked at together
+    WORD = 8  # octets that `load` takes together
 
 cdef enum Column:
     TO
@@ -48,20 +49,6 @@ cdef struct Heading:
 cdef inline bint is_blank(uint8_t octet) noexcept nogil:
     """As bytes.strip() sees it."""
     return octet == c" " or 9 <= octet <= 13
-
-
-cdef inline uint64_t load(const uint8_t* octets) noexcept nogil:
-    """WORD octets, the first one lowest; on a little-endian machine one instruction."""
-    return (
-        <uint64_t>octets[0]
-        | <uint64_t>octets[1] << 8
-        | <uint64_t>octets[2] << 16
-        | <uint64_t>octets[3] << 24
-        | <uint64_t>octets[4] << 32
-        | <uint64_t>octets[5] << 40
-        | <uint64_t>octets[6] << 48
-        | <uint64_t>octets[7] << 56
-    )
 
 
 cdef inline uint64_t every(uint8_t octet) noexcept nogil:

@@ -60,6 +60,8 @@ CIMPORTS: dict[str, set[str]] = {
     "_suppressed": {"_octets", "_digests"},
     "_plain": {"_sheet"},
     "_intake": {"_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
+    "_plain": {"_octets", "_sheet"},
+    "_intake": {"_digests", "_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
 }
 
 # The one Python face of each native module, or the few.

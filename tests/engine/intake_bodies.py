@@ -1,12 +1,83 @@
-"""Bodies of uploads for tests: lines as they come, lines that are wrong, octets that are no lines."""
+"""An upload for tests, and bodies of uploads: lines as they come, lines that are wrong, octets that are no lines."""
 
 import json
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from bench import intake_baseline
+from bench.intake_baseline import Found, Outcome
+from engine import _sheet
+from engine._intake import Intake, Take
+from engine._seen import Seen
+from engine._suppressed import Suppressed
+from engine.errors import InvalidParam
+
 NUMBERS = [f"+49170123456{last}" for last in range(10)]
+SECRET = b"s" * 16
+PEPPER = b"p" * 32
+COLUMNS = ("client_ref", "to", "name", "language", "city")
+
+LISTED = 491701234567
+EXAMPLES = [
+    "+442079460958",
+    "+4917012345678",
+    "+390612345678",
+    "+12025550123",
+    "+440207946095",
+    "+81120000000000000",
+    "+1",
+]
+
+
+def digest_of(number: int) -> bytes:
+    return Suppressed(PEPPER).digest(number)
+
+
+@dataclass
+class Upload:
+    """An intake, its callback, and what was strange."""
+
+    columns: tuple[str, ...] | None = None
+    strange: list[tuple[int, bytes]] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        suppressed = Suppressed(PEPPER)
+        suppressed.load([digest_of(LISTED)])
+        self.reader = intake_baseline.Csv(self.columns) if self.columns else intake_baseline.Ndjson()
+        self.intake = Intake(Seen(SECRET), suppressed, self.columns, self.judge)
+
+    def judge(self, row: int, line: bytes) -> Found | InvalidParam | None:
+        self.strange.append((row, line))
+        found = self.reader.read(row, line)
+        self.intake.open = self.reader.is_open
+        return found
+
+    def outcome(self) -> Outcome:
+        """Of all takes together."""
+        self.takes.append(self.intake.cut())
+        outcome = Outcome()
+        for take in self.takes:
+            rows = [row for sheet in take.sheets for row in _sheet.rows(sheet.closed(1))]
+            assert take.accepted == len(rows)
+            assert take.numbers == b"".join(row[0].to_bytes(8, "little") for row in rows)
+            outcome.accepted += [
+                (number, reference, language, values or {}) for number, reference, language, values in rows
+            ]
+            outcome.suppressed += take.suppressed
+            outcome.duplicates += take.duplicates
+            outcome.invalid += take.invalid
+            outcome.rows += take.rows
+        return outcome
+
+
+def expected(body: bytes, columns: tuple[str, ...] | None = None) -> Outcome:
+    reader = intake_baseline.Csv(columns) if columns else intake_baseline.Ndjson()
+    return intake_baseline.take(body, reader, PEPPER, frozenset({digest_of(LISTED)}))
+
 
 # By RFC 3629 §3 and §4: cut off, longer than needed, surrogates, beyond the last character.
 NOT_UTF8 = [
@@ -100,3 +171,18 @@ def mangled(body: bytes, seed: int) -> bytes:
             case _:
                 octets[place : place + 1] = bytes([chance.randrange(256)])
     return bytes(octets)
+
+
+WRITTEN = st.text(st.sampled_from("+0123456789 -./()x#,\t\u00a0"), max_size=45)
+
+
+def spaced(number: str, separators: list[tuple[int, str]]) -> str:
+    """With each separator put in at its place, or at the end where the number is too short for that."""
+    for place, separator in separators:
+        number = number[:place] + separator + number[place:]
+    return number
+
+
+SPACED = st.tuples(
+    st.sampled_from(EXAMPLES), st.lists(st.tuples(st.integers(0, 40), st.sampled_from(" -./()")), max_size=30)
+).map(lambda drawn: spaced(*drawn))

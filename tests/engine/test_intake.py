@@ -3,69 +3,36 @@
 import itertools
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import intake_baseline
-from bench.intake_baseline import Found, Outcome
+from bench.intake_baseline import Outcome
 from engine import _sheet
-from engine._intake import Intake, Take
+from engine._intake import Intake
 from engine._seen import Seen
 from engine._suppressed import Suppressed
 from engine.crm.marketing import recipients
 from engine.errors import Invalid, InvalidParam
-from tests.engine.intake_bodies import NOT_UTF8, NUMBERS, bodies, csv_lines, json_lines, mangled, pieces_of
-
-SECRET = b"s" * 16
-PEPPER = b"p" * 32
-COLUMNS = ("client_ref", "to", "name", "language", "city")
-
-LISTED = 491701234567
-
-
-def digest_of(number: int) -> bytes:
-    return Suppressed(PEPPER).digest(number)
-
-
-@dataclass
-class Upload:
-    """An intake, its callback, and what was strange."""
-
-    columns: tuple[str, ...] | None = None
-    strange: list[tuple[int, bytes]] = field(default_factory=list)
-    takes: list[Take] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        suppressed = Suppressed(PEPPER)
-        suppressed.load([digest_of(LISTED)])
-        self.reader = intake_baseline.Csv(self.columns) if self.columns else intake_baseline.Ndjson()
-        self.intake = Intake(Seen(SECRET), suppressed, self.columns, self.judge)
-
-    def judge(self, row: int, line: bytes) -> Found | InvalidParam | None:
-        self.strange.append((row, line))
-        found = self.reader.read(row, line)
-        self.intake.open = self.reader.is_open
-        return found
-
-    def outcome(self) -> Outcome:
-        """Of all takes together."""
-        self.takes.append(self.intake.cut())
-        outcome = Outcome()
-        for take in self.takes:
-            rows = [row for sheet in take.sheets for row in _sheet.rows(sheet.closed(1))]
-            assert take.accepted == len(rows)
-            assert take.numbers == b"".join(row[0].to_bytes(8, "little") for row in rows)
-            outcome.accepted += [
-                (number, reference, language, values or {}) for number, reference, language, values in rows
-            ]
-            outcome.suppressed += take.suppressed
-            outcome.duplicates += take.duplicates
-            outcome.invalid += take.invalid
-            outcome.rows += take.rows
-        return outcome
+from tests.engine.intake_bodies import (
+    COLUMNS,
+    LISTED,
+    NOT_UTF8,
+    NUMBERS,
+    PEPPER,
+    SECRET,
+    SPACED,
+    WRITTEN,
+    Upload,
+    bodies,
+    csv_lines,
+    expected,
+    json_lines,
+    mangled,
+    pieces_of,
+)
 
 
 def feed_all(upload: Upload, pieces: Iterable[bytes]) -> None:
@@ -78,11 +45,6 @@ def taken(body: bytes, columns: tuple[str, ...] | None = None) -> Outcome:
     upload.intake.feed(body)
     upload.intake.end()
     return upload.outcome()
-
-
-def expected(body: bytes, columns: tuple[str, ...] | None = None) -> Outcome:
-    reader = intake_baseline.Csv(columns) if columns else intake_baseline.Ndjson()
-    return intake_baseline.take(body, reader, PEPPER, frozenset({digest_of(LISTED)}))
 
 
 def number_of(text: str) -> int:
@@ -159,7 +121,7 @@ STRANGE_JSON = [
     pytest.param(TO + b',"language":"d\\u0065"}', id="an escape"),
     pytest.param(TO + b',"language":"d\te"}', id="a tab in a string"),
     pytest.param(TO + b',"language":"\x00"}', id="a NUL in a string"),
-    pytest.param(b'{"to":"+49 170 12345678"}', id="spaces in the number"),
+    pytest.param(b'{"to":"0049 170 12345678"}', id="a number of another form"),
     pytest.param(b'{"to":"+999"}', id="no number there is"),
     pytest.param(TO + b',"client_ref":"' + b"r" * 201 + b'"}', id="a reference too long"),
     pytest.param(TO + b',"client_ref":"' + "ä".encode() * 200 + b'"}', id="a reference longer in octets only"),
@@ -246,6 +208,26 @@ def test_a_quote_that_is_never_closed_is_still_open_at_the_end() -> None:
     assert upload.intake.row == 0
     upload.intake.add(InvalidParam("body", "a quote is opened and never closed", 1))
     assert upload.outcome().invalid == [(1, InvalidParam("body", "a quote is opened and never closed", 1))]
+
+
+@given(st.lists(st.one_of(WRITTEN, SPACED), max_size=40))
+def test_a_number_that_is_read_without_asking_is_what_the_library_reads(written: list[str]) -> None:
+    for text in written:
+        upload = Upload()
+        upload.intake.feed(json.dumps({"to": text}, ensure_ascii=False).encode() + b"\n")
+        if not upload.strange:
+            number = phonenumbers.parse(text)
+            assert phonenumbers.is_possible_number(number)
+            read = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            assert [number_of(read)] == [row[0] for row in upload.outcome().accepted]
+
+
+@pytest.mark.parametrize("written", ["+44 20 7946 0958", "+49 (170) 123-45-67", "+1.202.555.0123", "+49/170/1234567"])
+def test_separators_in_a_number_are_no_reason_to_ask(written: str) -> None:
+    upload = Upload(("to",))
+    upload.intake.feed(written.encode() + b"\n")
+    assert upload.strange == []
+    assert upload.outcome() == expected(written.encode(), ("to",))
 
 
 # -- keys
