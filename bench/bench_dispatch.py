@@ -22,9 +22,13 @@ from bench.targets import Target, disks, parser_of, report
 TEXT: Final = "Your parcel is on its way and comes tomorrow between 9 and 11."
 STALL_S: Final = 30.0
 
-PARTS: Final = Target("parts", "1/s", at_least=25_000)
-BESIDE: Final = Target("parts", "1/s", at_least=15_000)
-SLOW: Final = Target("parts", "1/s", at_least=8_000)
+# By whether it goes beside an upload, and on a slow disk.
+RATES: Final = {
+    (False, False): Target("parts", "1/s", at_least=25_000),
+    (True, False): Target("parts", "1/s", at_least=15_000),
+    (False, True): Target("parts", "1/s", at_least=8_000),
+    (True, True): Target("parts", "1/s"),
+}
 CPU: Final = Target("CPU of a thousand parts", "s", at_most=0.03)
 REST: Final = (
     Target("CPU without start-up of the rack", "s per 1,000"),
@@ -159,7 +163,7 @@ async def main(arguments: Sequence[str]) -> None:
                 for _ in range(chosen.runs):
                     with tempfile.TemporaryDirectory(prefix=f"{next(places)}-", dir=root) as folder:
                         runs.append(run(Path(folder), disk, chosen, beside=beside))
-                rate = BESIDE.free() if beside and disk.slow_ms else SLOW if disk.slow_ms else BESIDE if beside else PARTS
+                rate = RATES[beside, bool(disk.slow_ms)]
                 targets = (rate, CPU.free() if disk.slow_ms else CPU, *REST)
                 what = "beside an upload" if beside else "alone"
                 missed += report(f"dispatch, {chosen.messages:,} parts, {what}; {told}", targets, runs)

@@ -83,7 +83,7 @@ def run(folder: Path, disk: Disk, modems: int, chosen: argparse.Namespace) -> di
         rack.await_parts(messages, stall_s)
         found = rack.measured()
     if found["fewest"] < chosen.parts or found["refused"]:
-        raise RuntimeError(f"a modem had {found['fewest']} parts and not {chosen.parts}; {found['refused']} were refused")
+        raise RuntimeError(f"a modem had {found['fewest']} parts, not {chosen.parts}; {found['refused']} were refused")
     return {**figures_of(found, chosen.command_gap_ms), "CPU of the server": 100 * cpu_s / took_s}
 
 

@@ -87,7 +87,8 @@ class Ground(Rig):
 
     def curl(self, campaign_id: str, path: Path, content_type: str) -> "Uploaded":
         """Upload with curl, from the file.  Raises RuntimeError where it is refused, or there is no curl."""
-        done = subprocess.run(self.curl_command(campaign_id, path, content_type), capture_output=True, text=True)
+        command = self.curl_command(campaign_id, path, content_type)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"curl ended with {done.returncode}: {done.stderr} {done.stdout}")
         answer, _, times = done.stdout.rpartition("\n")
