@@ -18,6 +18,7 @@ from bench import rows
 from bench.bench_flow import flush_ms
 from bench.open_loop import Asked, asking
 from bench.rack.ground import Disk, Ground, Memory, ground
+from bench.rack.zero import zero
 from bench.rows import KINDS, Kind
 from bench.targets import Target, disks, parser_of, report
 from server.settings import KEY_FILE, read_key
@@ -29,6 +30,9 @@ LOOKED_UP: Final = 20
 QUIET_S: Final = 3.0  # of a data file that grows no more
 QUIET_LIMIT_S: Final = 60.0
 ASKED_AT_LEAST: Final = 500
+DELIVERED_FIRST: Final = 900_000_000 // 2
+DELIVERED_MODEMS: Final = 64
+STALL_S: Final = 30.0
 MB: Final = 1e6
 
 
@@ -46,6 +50,7 @@ def targets(disk: Disk) -> list[Target]:
         found.append(growth.free() if disk.slow_ms else growth)
     others = [
         Target("growth when all is quiet", "octets a recipient", at_most=60),
+        Target("growth when all are delivered", "octets a recipient", at_most=100),
         Target("highest RssAnon", "MB", at_most=120),
         Target("GETs answered meanwhile", "", at_least=ASKED_AT_LEAST),
         Target("GETs meanwhile, p99", "ms", at_most=10),
@@ -104,9 +109,10 @@ def look_up(server: Ground, campaign: str, places: Sequence[int]) -> tuple[list[
     return took, missing
 
 
-def run(folder: Path, prepared: Path, files: Path, disk: Disk, count: int) -> dict[str, float]:
+def run(folder: Path, prepared: Path, files: Path, disk: Disk, chosen: argparse.Namespace) -> dict[str, float]:
     """One run on a copy of what was prepared: its figures by name."""
     subprocess.run(["cp", "-a", "--reflink=auto", str(prepared / "data"), str(prepared / KEY_FILE), folder], check=True)
+    count: int = chosen.rows
     figures: dict[str, float] = {}
     looked_up: list[float] = []
     not_found = 0
@@ -139,14 +145,36 @@ def run(folder: Path, prepared: Path, files: Path, disk: Disk, count: int) -> di
                         not_found += missing
                     else:
                         verify(taken.answer, {"rows": count, "accepted": 0, "invalid": 0})
-        server.stop("server")
         figures["growth when all is quiet"] = (settle(data) - before) / wanted["accepted"] / len(KINDS)
+        if chosen.delivered and not disk.slow_ms:
+            figures["growth when all are delivered"] = deliver(server, folder, chosen.delivered)
+        server.stop("server")
     looked_up.sort()
     figures["look-ups by number that found nothing"] = not_found
     figures["look-up by number behind the 202, median"] = looked_up[len(looked_up) // 2]
     figures["look-up by number behind the 202, most"] = looked_up[-1]
     figures["highest RssAnon"] = memory.most_octets / MB
     return {**figures, **gets(getting.asked, windows)}
+
+
+def deliver(server: Ground, folder: Path, count: int) -> float:
+    """Accept, send and have delivered so many; by how many octets a recipient the data file has grown then."""
+    kind = KINDS[1]
+    path, data = folder / "delivered.csv", folder / "data" / "data.mdb"
+    rows.write(path, kind, count, DELIVERED_FIRST)
+    before = settle(data)
+    campaign = server.draft("delivered", kind.text, delivery_report="all")
+    accepted = int(server.curl(campaign, path, kind.content_type).answer["accepted"])
+    server.launch(campaign)
+    with zero(folder / "rack", DELIVERED_MODEMS, reports=True):
+        delivered, since = 0, time.monotonic()
+        while delivered < accepted:
+            time.sleep(0.5)
+            if (now := server.counts(campaign)["delivered"]) != delivered:
+                delivered, since = now, time.monotonic()
+            elif time.monotonic() > since + STALL_S:
+                raise TimeoutError(f"{delivered} of {accepted} are delivered, and for {STALL_S:g} s no more")
+    return (settle(data) - before) / accepted
 
 
 def gets(asked: Sequence[Asked], windows: Sequence[tuple[float, float]]) -> dict[str, float]:
@@ -173,6 +201,7 @@ async def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--stored", type=int, default=5_000_000, help="recipients that are there before")
     parser.add_argument("--suppressed", type=int, default=200_000, help="numbers; one of a hundred rows hits one")
+    parser.add_argument("--delivered", type=int, default=100_000, help="recipients that are sent to at the end")
     chosen = parser.parse_args(list(arguments))
     if chosen.suppressed * rows.EVERY < max(chosen.rows, min(chosen.stored, STORED_FILE_ROWS)):
         parser.error("--suppressed is fewer than what the rows hit")
@@ -189,7 +218,7 @@ async def main(arguments: Sequence[str]) -> None:
             runs = []
             for _ in range(chosen.runs):
                 with tempfile.TemporaryDirectory(dir=root) as folder:
-                    runs.append(run(Path(folder), prepared, root, disk, chosen.rows))
+                    runs.append(run(Path(folder), prepared, root, disk, chosen))
             title = f"accept, {chosen.rows:,} rows beside {chosen.stored:,} stored; {told}"
             missed += report(title, targets(disk), runs)
     if missed:

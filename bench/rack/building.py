@@ -24,7 +24,8 @@ def library(name: str) -> Path:
 
 def _built(name: str, target: Path, flags: tuple[str, ...]) -> Path:
     source = SOURCES / f"{name}.c"
-    if target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+    newest_ns = max(file.stat().st_mtime_ns for file in (source, *SOURCES.glob("*.h")))
+    if target.exists() and target.stat().st_mtime_ns >= newest_ns:
         return target
     compiler = os.environ.get("CC") or shutil.which("cc")
     if compiler is None:

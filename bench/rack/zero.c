@@ -1,11 +1,12 @@
 /* zero: a rack of simulated TC35i on pseudo-terminals, as fast as one thread of C makes it.
 
-   zero --modems N --dir DIR [--latency-ms L] [--ledger FILE]
+   zero --modems N --dir DIR [--latency-ms L] [--ledger FILE] [--reports 1]
 
    It owns DIR: the links modem-00, modem-01 ... to the terminals; `parts`, whose eight octets count the parts that
    were accepted and may be mapped by who waits for a number of them; and `rack.json`, which is there once the links
    are.  It answers what a start-up asks and takes AT+CMGS, no more: engine.sim is the simulator that knows what else a
-   TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part.
+   TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part.  With --reports 1 a part that
+   asks for a status report is delivered at once, and the report stored and indicated behind the OK.
 
    A line of JSON with what was measured is written on SIGTERM and SIGINT, which end it, and on SIGUSR1, after which
    it measures anew.  A server may be killed: a slave stays open here, and a prompt stays open as on the real one. */
@@ -29,6 +30,9 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
+#include "reports.h"
 
 enum {
     MOST_MODEMS = 1000,
@@ -59,11 +63,7 @@ struct modem {
     int64_t given_ns, due_ns, first_ns, last_ns, air_ns, ok_ns;
     bool asked_else; /* something but AT+CMGS was asked since the last result */
     uint64_t parts;
-};
-
-struct gaps {
-    float *ms;
-    size_t count, room;
+    struct reports *reports; /* NULL: it gives none */
 };
 
 static struct modem *modems;
@@ -71,54 +71,14 @@ static int count_modems;
 static int64_t latency_ns;
 static FILE *ledger;
 static uint64_t *parts_seen;
-static uint64_t refused, lost_octets;
+static uint64_t refused, lost_octets, lost_reports;
 static struct gaps all_gaps, direct_gaps;
 static int timer_fd;
 /* Parts in the air, in the order in which they land: they all take as long. */
 static int air[MOST_MODEMS], air_first, air_count;
 static struct rusage used_before;
 
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "zero: %s: %s\n", what, strerror(errno));
-    exit(2);
-}
-
 /* -- what is measured */
-
-static void note_gap(struct gaps *gaps, int64_t ns) {
-    if (gaps->count == gaps->room) {
-        gaps->room = gaps->room ? 2 * gaps->room : 65536;
-        gaps->ms = realloc(gaps->ms, gaps->room * sizeof *gaps->ms);
-        if (!gaps->ms) die("memory");
-    }
-    gaps->ms[gaps->count++] = ns / 1e6f;
-}
-
-static int by_size(const void *one, const void *other) {
-    float a = *(const float *)one, b = *(const float *)other;
-    return (a > b) - (a < b);
-}
-
-static void print_gaps(const char *name, struct gaps *gaps) {
-    double sum = 0;
-    qsort(gaps->ms, gaps->count, sizeof *gaps->ms, by_size);
-    for (size_t at = 0; at < gaps->count; at++) sum += gaps->ms[at];
-    size_t n = gaps->count;
-    printf("\"%s\": {\"count\": %zu, \"mean\": %.4f, \"median\": %.4f, \"p99\": %.4f, \"max\": %.4f}, ", name, n,
-           n ? sum / n : 0.0, n ? gaps->ms[n / 2] : 0.0, n ? gaps->ms[(n - 1) * 99 / 100] : 0.0,
-           n ? gaps->ms[n - 1] : 0.0);
-    gaps->count = 0;
-}
-
-static double seconds(struct timeval now, struct timeval before) {
-    return now.tv_sec - before.tv_sec + (now.tv_usec - before.tv_usec) / 1e6;
-}
 
 static void print_measured(void) {
     uint64_t parts = 0, fewest = UINT64_MAX;
@@ -138,10 +98,10 @@ static void print_measured(void) {
         seconds(used.ru_utime, used_before.ru_utime) + seconds(used.ru_stime, used_before.ru_stime);
     double span_s = parts ? (last - first) / 1e9 : 0;
     printf("{\"modems\": %d, \"latency_ms\": %g, \"parts\": %llu, \"fewest\": %llu, \"refused\": %llu, "
-           "\"lost_octets\": %llu, \"span_s\": %.6f, \"parts_per_s\": %.1f, \"air_s\": %.6f, \"busy_s\": %.6f, "
+           "\"lost_octets\": %llu, \"lost_reports\": %llu, \"span_s\": %.6f, \"parts_per_s\": %.1f, \"air_s\": %.6f, \"busy_s\": %.6f, "
            "\"cpu_s\": %.3f, ",
            count_modems, latency_ns / 1e6, (unsigned long long)parts, (unsigned long long)fewest,
-           (unsigned long long)refused, (unsigned long long)lost_octets, span_s, span_s > 0 ? parts / span_s : 0.0,
+           (unsigned long long)refused, (unsigned long long)lost_octets, (unsigned long long)lost_reports, span_s, span_s > 0 ? parts / span_s : 0.0,
            air_ns / 1e9, busy_ns / 1e9, cpu_s);
     print_gaps("gap_ms", &all_gaps);
     print_gaps("gap_direct_ms", &direct_gaps);
@@ -157,7 +117,7 @@ static void print_measured(void) {
     printf("]}\n");
     if (ledger) fflush(ledger); /* first: who reads the line may read the ledger next */
     fflush(stdout);
-    refused = lost_octets = 0;
+    refused = lost_octets = lost_reports = 0;
     used_before = used;
 }
 
@@ -197,13 +157,24 @@ static bool is_submit(const struct modem *modem) {
     return (digit(modem->line[2 * centre + 1]) & 3) == 1;
 }
 
+static char *tpdu_of(struct modem *modem) {
+    return modem->pdu + 2 * (1 + digit(modem->pdu[0]) * 16 + digit(modem->pdu[1]));
+}
+
 static void write_ledger(struct modem *modem, int reference) {
     /* The network puts the reference into the second octet of the TPDU. */
-    char *tpdu = modem->pdu + 2 * (1 + digit(modem->pdu[0]) * 16 + digit(modem->pdu[1]));
+    char *tpdu = tpdu_of(modem);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     fprintf(ledger, "{\"at_ms\": %lld, \"modem\": \"modem-%02d\", \"reference\": %d, \"tpdu\": \"%.2s%02X%s\"}\n",
             now.tv_sec * 1000LL + now.tv_nsec / 1000000, (int)(modem - modems), reference, tpdu, reference, tpdu + 4);
+}
+
+/* Store and indicate what waits, as far as there is room; it stands behind a final result. */
+static void indicate(struct modem *modem) {
+    int index;
+    while (modem->reports && (index = place_report(modem->reports)))
+        if (strcmp(modem->cnmi, "0,0,0,0,1")) answer(modem, "\r\n+CDSI: \"MT\",%d\r\n", index);
 }
 
 /* The network has taken the part: reference and OK, and from here the gap is the server's. */
@@ -220,6 +191,11 @@ static void land(struct modem *modem) {
     modem->air_ns += modem->last_ns - modem->given_ns;
     modem->asked_else = false;
     say(modem, said, length);
+    if (!modem->reports) return;
+    /* TP-SRR, and behind the reference the address. */
+    char *tpdu = tpdu_of(modem);
+    if (digit(tpdu[0]) & 2 && !add_report(modem->reports, reference, tpdu + 4)) lost_reports++;
+    indicate(modem);
 }
 
 static void set_timer(int64_t due_ns) {
@@ -236,7 +212,7 @@ static void give(struct modem *modem, int64_t heard_ns) {
     }
     modem->given_ns = heard_ns;
     if (!modem->parts) modem->first_ns = heard_ns;
-    if (ledger) memcpy(modem->pdu, modem->line, modem->length + 1);
+    if (ledger || modem->reports) memcpy(modem->pdu, modem->line, modem->length + 1);
     if (!latency_ns) {
         land(modem);
         return;
@@ -257,10 +233,17 @@ static void begin_again(struct modem *modem) {
 /* Commands whose whole answer is OK: settings that change nothing here. */
 static bool is_setting(const char *command) {
     static const char *const settings[] = {"",      "E1",      "+CMEE=", "^SM20=", "\\Q",    "+CMGF=0", "^SMGO=",
-                                           "+CMGL=4", "+CMGD=", "H",      "+IPR=",  "+CREG=", "^SSCONF="};
+                                           "H",      "+IPR=",  "+CREG=", "^SSCONF="};
     for (size_t at = 1; at < sizeof settings / sizeof *settings; at++)
         if (!strncmp(command, settings[at], strlen(settings[at]))) return true;
     return !*command;
+}
+
+/* What stands in a slot; NULL where it is free, or there is no such slot. */
+static char *record_at(struct modem *modem, const char *index) {
+    int slot = atoi(index) - 1;
+    if (!modem->reports || slot < 0 || slot >= SLOTS || !modem->reports->slots[slot][0]) return NULL;
+    return modem->reports->slots[slot];
 }
 
 static void obey(struct modem *modem, const char *command, int64_t heard_ns) {
@@ -302,7 +285,21 @@ static void obey(struct modem *modem, const char *command, int64_t heard_ns) {
     } else if (!strncmp(command, "+CSMS=", 6)) {
         answer(modem, "\r\n+CSMS: 1,1,1\r\n");
     } else if (!strncmp(command, "+CMGR=", 6)) {
-        answer(modem, "\r\n+CMGR: 0,,0\r\n");
+        const char *record = record_at(modem, command + 6);
+        if (record) answer(modem, "\r\n+CMGR: 0,,%d\r\n%s\r\n", tpdu_octets(record), record);
+        else answer(modem, "\r\n+CMGR: 0,,0\r\n");
+    } else if (!strcmp(command, "+CMGL=4")) {
+        for (int slot = 0; modem->reports && slot < SLOTS; slot++) {
+            const char *record = modem->reports->slots[slot];
+            if (*record) answer(modem, "\r\n+CMGL: %d,0,,%d\r\n%s", slot + 1, tpdu_octets(record), record);
+        }
+        say(modem, "\r\n", 2);
+    } else if (!strncmp(command, "+CMGD=", 6)) {
+        char *record = record_at(modem, command + 6);
+        if (record) *record = 0;
+        ok(modem);
+        indicate(modem);
+        return;
     } else if (!strcmp(command, "^SPIC")) {
         answer(modem, "\r\n^SPIC: 3\r\n");
     } else if (!strcmp(command, "+CFUN=1,1")) {
@@ -463,16 +460,18 @@ static void run(int epoll, int signals) {
 int main(int count, char **words) {
     const char *folder = NULL, *ledger_path = NULL;
     double latency_ms = 0;
+    bool has_reports = false;
     for (int at = 1; at + 1 < count; at += 2) {
         const char *name = words[at], *value = words[at + 1];
         if (!strcmp(name, "--modems")) count_modems = atoi(value);
         else if (!strcmp(name, "--dir")) folder = value;
         else if (!strcmp(name, "--latency-ms")) latency_ms = atof(value);
         else if (!strcmp(name, "--ledger")) ledger_path = value;
+        else if (!strcmp(name, "--reports")) has_reports = atoi(value);
         else count_modems = -1;
     }
     if (!folder || count_modems < 1 || count_modems > MOST_MODEMS || latency_ms < 0 || count % 2 == 0) {
-        fprintf(stderr, "zero --modems N --dir DIR [--latency-ms L] [--ledger FILE]\n");
+        fprintf(stderr, "zero --modems N --dir DIR [--latency-ms L] [--ledger FILE] [--reports 1]\n");
         return 2;
     }
     latency_ns = latency_ms * 1e6;
@@ -488,6 +487,7 @@ int main(int count, char **words) {
     map_parts(folder);
     for (struct modem *modem = modems; modem < modems + count_modems; modem++) {
         plug(modem, folder);
+        if (has_reports && !(modem->reports = calloc(1, sizeof *modem->reports))) die("memory");
         struct epoll_event one = {.events = EPOLLIN, .data.ptr = modem};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, modem->master, &one)) die("epoll");
     }

@@ -19,12 +19,14 @@ _PARTS_OCTETS: Final = 8
 class Zero:
     """`modems` simulated TC35i under `folder`, each part `latency_ms` in the air.  Raises RuntimeError if it dies."""
 
-    def __init__(self, folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None, reports: bool = False
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.modems = modems
         command = [str(building.program("zero")), "--modems", str(modems), "--dir", str(folder)]
-        command += ["--latency-ms", str(latency_ms)]
+        command += ["--latency-ms", str(latency_ms), "--reports", str(int(reports))]
         if ledger is not None:
             command += ["--ledger", str(ledger)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -84,9 +86,11 @@ class Zero:
 
 
 @contextmanager
-def zero(folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None) -> Iterator[Zero]:
+def zero(
+    folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None, reports: bool = False
+) -> Iterator[Zero]:
     """A rack that is cleared away at the end, whatever happens."""
-    made = Zero(folder, modems, latency_ms=latency_ms, ledger=ledger)
+    made = Zero(folder, modems, latency_ms=latency_ms, ledger=ledger, reports=reports)
     try:
         yield made
     finally:
