@@ -73,7 +73,7 @@ static FILE *ledger;
 static uint64_t *parts_seen;
 static uint64_t refused, lost_octets, lost_reports;
 static struct gaps all_gaps, direct_gaps;
-static int timer_fd;
+static int timer_fd, signals_fd;
 /* Parts in the air, in the order in which they land: they all take as long. */
 static int air[MOST_MODEMS], air_first, air_count;
 static struct rusage used_before;
@@ -435,24 +435,32 @@ static int hear_signals(void) {
     return signalfd(-1, &heard, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void run(int epoll, int signals) {
+static void watch(int epoll, int file, void *what) {
+    struct epoll_event one = {.events = EPOLLIN, .data.ptr = what};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, file, &one)) die("epoll");
+}
+
+static void run(int epoll) {
     struct epoll_event events[EVENTS];
     char octets[4096];
     for (;;) {
         int ready = epoll_wait(epoll, events, EVENTS, -1);
         for (int at = 0; at < ready; at++) {
-            struct modem *modem = events[at].data.ptr;
-            if (modem) {
-                ssize_t length = read(modem->master, octets, sizeof octets);
-                if (length > 0) hear(modem, octets, length, now_ns());
-            } else if (air_count) {
+            void *what = events[at].data.ptr;
+            if (what == &timer_fd) {
                 land_due();
+                continue;
             }
-        }
-        struct signalfd_siginfo signal;
-        while (read(signals, &signal, sizeof signal) == sizeof signal) {
-            print_measured();
-            if (signal.ssi_signo != SIGUSR1) return;
+            if (what == &signals_fd) {
+                struct signalfd_siginfo signal;
+                if (read(signals_fd, &signal, sizeof signal) != sizeof signal) continue;
+                print_measured();
+                if (signal.ssi_signo != SIGUSR1) return;
+                continue;
+            }
+            struct modem *modem = what;
+            ssize_t length = read(modem->master, octets, sizeof octets);
+            if (length > 0) hear(modem, octets, length, now_ns());
         }
     }
 }
@@ -478,22 +486,20 @@ int main(int count, char **words) {
     if (ledger_path && !(ledger = fopen(ledger_path, "a"))) die(ledger_path);
     modems = calloc(count_modems, sizeof *modems);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    int signals = hear_signals(), epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!modems || timer_fd < 0 || signals < 0 || epoll < 0) die("start");
-    /* Without a modem: the timer, and the signals, which are asked for after every turn. */
-    struct epoll_event nobody = {.events = EPOLLIN, .data.ptr = NULL};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, timer_fd, &nobody);
-    epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &nobody);
+    signals_fd = hear_signals();
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!modems || timer_fd < 0 || signals_fd < 0 || epoll < 0) die("start");
+    watch(epoll, timer_fd, &timer_fd);
+    watch(epoll, signals_fd, &signals_fd);
     map_parts(folder);
     for (struct modem *modem = modems; modem < modems + count_modems; modem++) {
         plug(modem, folder);
         if (has_reports && !(modem->reports = calloc(1, sizeof *modem->reports))) die("memory");
-        struct epoll_event one = {.events = EPOLLIN, .data.ptr = modem};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, modem->master, &one)) die("epoll");
+        watch(epoll, modem->master, modem);
     }
     describe(folder);
     getrusage(RUSAGE_SELF, &used_before);
-    run(epoll, signals);
+    run(epoll);
     clear_away(folder);
     return 0;
 }
