@@ -11,8 +11,10 @@ from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import quotas
 from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, STANDS_STILL_MS, TABLES, Limits
-from tests.engine.traffic.quota_ledger import Exact, Sent, violations
+from tests.engine.traffic.quota_ledger import PARTS, RECIPIENTS, Exact, Sent, violations
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM
+
+LENGTHS_MS = {**PARTS, **RECIPIENTS}
 
 Take = Callable[[int, int], int]
 
@@ -129,13 +131,27 @@ def saturate(take: Take, sim_room: Callable[[int], int], until_ms: int, numbers:
     return sent
 
 
+def evenly_ms(limits: Limits) -> int:
+    """What lies between two parts that use up the strictest limit without ever waiting."""
+    return (
+        max(length_ms // getattr(limits, name) for name, length_ms in LENGTHS_MS.items() if getattr(limits, name)) - 1
+    )
+
+
 def numbers(people: int) -> Iterator[int]:
     random = Random(7)
     while True:
         yield NUMBER + int(random.random() ** 2 * people)
 
 
-@pytest.mark.parametrize("air_ms", [pytest.param(40, id="at once"), pytest.param(4_000, id="4 s in the air")])
+@pytest.mark.parametrize(
+    "air_ms",
+    [
+        pytest.param(40, id="at once"),
+        pytest.param(4_000, id="4 s in the air"),
+        pytest.param(0, id="as evenly as the limit"),
+    ],
+)
 @pytest.mark.parametrize(
     ("limits", "days"),
     [
@@ -151,9 +167,10 @@ def numbers(people: int) -> Iterator[int]:
 )
 def test_nearly_all_that_is_allowed_is_used(tmp_path: Path, limits: Limits, days: int, air_ms: int) -> None:
     exact = Exact(limits)
+    air_ms = air_ms or evenly_ms(limits)
     until_ms = NOW_MS + days * DAY_MS
     people = 100_000 if limits.month_recipients or not limits.day_recipients else 2_000
-    allowed = saturate(lambda *asked: exact.take(*asked), exact.sim_room, until_ms, numbers(people), air_ms)
+    allowed = saturate(exact.take, exact.sim_room, until_ms, numbers(people), air_ms)
 
     def change(txn: Txn) -> int:
         return saturate(
