@@ -62,6 +62,8 @@ CIMPORTS: dict[str, set[str]] = {
     "_intake": {"_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
     "_plain": {"_octets", "_sheet"},
     "_intake": {"_digests", "_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
+    "_pair_page": {"_octets"},
+    "_runs": {"_octets", "_pair_page"},
 }
 
 # The one Python face of each native module, or the few.
@@ -95,6 +97,8 @@ FACES: dict[str, set[str]] = {
     "_suppressed": {"engine/crm/people/suppressions.py"},
     "_plain": set(),
     "_intake": {"engine/crm/marketing/uploads.py"},
+    "_pair_page": set(),
+    "_runs": {"engine/store/runs.py"},
 }
 
 # Who may ask what time it is.  Everybody else is told: time is an argument.
