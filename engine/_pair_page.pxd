@@ -100,7 +100,7 @@ cdef inline Pair place_of(const uint8_t* octets) noexcept nogil:
 
 
 cdef inline bint before(const Pair* one, const Pair* other) noexcept nogil:
-    return one.key < other.key or (one.key == other.key and one.turned < other.turned)
+    return (one.key < other.key) | ((one.key == other.key) & (one.turned < other.turned))
 
 
 cdef inline bint same(const Pair* one, const Pair* other) noexcept nogil:
