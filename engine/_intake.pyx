@@ -296,11 +296,11 @@ cdef class Intake:
         # What is in no cache takes 100 ns and more to come: the other set's digest is made meanwhile.
         if self.fields.reference.length:
             reference = self.seen.expect_reference(self.fields.reference.at, self.fields.reference.length)
-            listed = self.suppressed.expect(number)
+            listed = self.suppressed.expect_number(number)
             is_new = self.seen.add_digest(reference)
         else:
             self.seen.expect_number(number)
-            listed = self.suppressed.expect(number)
+            listed = self.suppressed.expect_number(number)
             is_new = self.seen.add_number(number)
         if not is_new:
             if self.duplicates.count:
