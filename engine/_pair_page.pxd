@@ -37,8 +37,6 @@ cdef enum:
     FRAME = 4112
     # Bounds the work of a look-up, and what a page may claim to hold.
     PAIRS_MOST = 2048
-    # No page that is full holds fewer: the longest step and the widest id take 18 octets.
-    PAIRS_LEAST = 220
     # So many pairs say how large the steps are.
     SAMPLE = 512
     ESCAPE = 16
@@ -51,7 +49,6 @@ cdef struct Pair:
 
 cdef struct Slip:  # What is to be known of a page beside its octets.
     int octets
-    int pairs
     Pair last
     uint64_t lowest
 
@@ -226,7 +223,6 @@ cdef inline Py_ssize_t pack_page(const Pair* pairs, Py_ssize_t count, uint8_t* p
             put(&out, 0, ESCAPE)
             put_wide(&out, step, 64)
     slip.octets = <int>(ended(&out) - page)
-    slip.pairs = <int>taken
     slip.last = pairs[taken - 1]
     slip.lowest = lowest
     return taken

@@ -318,6 +318,34 @@ def test_runs_do_what_a_set_of_pairs_does(store: Store, deeds: list[tuple[str, A
     assert unpublished(store) == sorted(waiting)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_many_small_runs_go_up_through_the_tiers(store: Store, seed: int) -> None:
+    random = Random(seed)
+    shown: set[Pair] = set()
+    oldest = 0
+    merges = 0
+    for run in range(1, 400):
+        rows = [(random.randrange(300), run * 100 + row) for row in range(random.choice([1, 5, 40, 90]))]
+        publish(store, run, rows)
+        shown |= set(rows)
+        merges += store.write_now(RUNS.merge, random.choice([1, 2, 30]))
+        if run % 100 == 0:
+            oldest = (run - 50) * 100
+            store.write_now(RUNS.forget, oldest, random.choice([1, 30]))
+        if run % 20 == 0:
+            present = everything(store)
+            assert {row for row in shown if row[1] >= oldest} <= set(present) <= shown
+            assert present == in_order(set(present))
+            key = random.randrange(300)
+            assert found(store, key) == [number for at, number in present if at == key]
+    assert merges > 50
+    merge_all(store, 30)
+    assert runs_stored(store) < 4 * FAN_IN
+    while store.write_now(RUNS.forget, oldest, 30):
+        pass
+    assert everything(store) == in_order({row for row in shown if row[1] >= oldest})
+
+
 def stored_pages(store: Store) -> list[tuple[bytes, bytes]]:
     with store.read() as txn:
         return list(txn.raw.cursor(db=txn.handles[PAGES.name]))
@@ -361,7 +389,7 @@ def test_a_page_that_is_none_is_named(store: Store, spoil: Callable[[bytes], byt
         merge_all(store, 8)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 0.999), spoiled=st.integers(0, 255), pairs=LOTS.filter(bool), key=KEYS)
 def test_no_octet_of_a_page_can_do_harm(store: Store, at: float, spoiled: int, pairs: list[Pair], key: int) -> None:
     store.write_now(empty)
