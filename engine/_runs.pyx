@@ -254,7 +254,7 @@ cdef Pair* merge_two(const Stretch* one, const Stretch* other, Pair* out) noexce
 cdef Pair* merge_stretches(Stretch* stretches, Py_ssize_t count, Pair* room, Pair* spare) noexcept nogil:
     """Where the pairs of all stretches, of which there is one at least, are in order: `room` has them now.
 
-    By two and two until there is one: eight runs take 40 ns a pair so, packing included, and 60 with a heap.
+    By two and two until there is one: of eight, with all else that a merge does, a third quicker than by a heap.
     """
     cdef Py_ssize_t i
     cdef Pair* out
