@@ -3,42 +3,33 @@
 Rule 1: an unsolicited line may stand anywhere between two lines; only its own shape tells it from an answer.
 Rule 2: the meaning of a stream does not depend on how it was cut into chunks.
 Rule 3: no stream makes the reader grow: a line longer than LONGEST_LINE is dropped whole.
+
+`engine._at` cuts the stream and knows the lines of a submit; all other lines get their meaning here.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-# A stored record is 176 octets, 352 digits (3GPP TS 51.011 §10.5.3); the rest is room for a header before it.
-LONGEST_LINE = 1024
+from engine._at import LONGEST_LINE, OK, PROMPT, Final, Info, Prompt, Reader, is_ambiguous
 
-# +CMS ERROR codes after which the service centre may hold the message all the same: network time-out, unknown
-# error, timer expired.
-AMBIGUOUS_CMS = frozenset({332, 500, 521})
-# Definite when the network says them at once; at the end of a long silence they are the modem's own guess.
-AMBIGUOUS_LATE_CMS = frozenset({38, 41, 47})
-LATE_S = 25.0
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """A line of an answer."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """The end of an answer: OK, ERROR, +CME ERROR or +CMS ERROR (3GPP TS 27.007 §9.2, 27.005 §3.2.5)."""
-
-    ok: bool
-    cme: int | None = None
-    cms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """The modem waits for a PDU."""
+__all__ = [
+    "ERROR",
+    "LONGEST_LINE",
+    "OK",
+    "PROMPT",
+    "Final",
+    "Indication",
+    "Info",
+    "Line",
+    "News",
+    "Prompt",
+    "Reader",
+    "Unsolicited",
+    "is_ambiguous",
+    "meaning",
+    "pushed",
+    "reader",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +49,10 @@ class Unsolicited:
     pdu: str = ""
 
 
-Line = Info | Final | Prompt | Indication | Unsolicited
+News = Indication | Unsolicited
+Line = Info | Final | Prompt | News
 
-PROMPT = Prompt()
-OK = Final(True)
 ERROR = Final(False)
-
-# The two chunks of every submit that arrive whole on a clean line, and so need no parsing.
-_WHOLE: dict[bytes, Sequence[Line]] = {b"\r\n> ": (PROMPT,), b"\r\nOK\r\n": (OK,)}
-
-# CR and LF are alike.  NUL (a BREAK), XON, XOFF and the echo of Ctrl-Z and ESC carry no meaning.
-_CR_TO_LF = bytes.maketrans(b"\r", b"\n")
-_NOISE = b"\x00\x11\x13\x1a\x1b"
 
 _INDICATION = re.compile(rb'\+(?:CMTI|CDSI): *"?(\w{1,8})"?, *(\d{1,5})')
 _PUSHED = re.compile(rb"\+(?:CMT|CDS|CBM):.*?\d+")
@@ -122,64 +105,22 @@ _UNKNOWN_CME = 100
 _UNKNOWN_CMS = 500
 
 
-def is_ambiguous(cms: int | None, after_s: float) -> bool:
-    """Whether +CMS ERROR `cms`, `after_s` seconds behind the PDU, leaves open if the part went."""
-    return cms in AMBIGUOUS_CMS or (cms in AMBIGUOUS_LATE_CMS and after_s > LATE_S)
+def reader() -> Reader:
+    """A reader for one modem's stream."""
+    return Reader(meaning, pushed)
 
 
-class Reader:
-    """Reads one modem's stream.  `echo` is what we wrote last, without its end: a line equal to it is
-    dropped.
-    """
-
-    __slots__ = ("_header", "_rest", "_skips", "echo")
-
-    def __init__(self) -> None:
-        self.echo = b""
-        self._rest = b""
-        self._header = b""
-        self._skips = False
-
-    def feed(self, octets: bytes) -> Sequence[Line]:
-        """The meanings that `octets` complete, in order.  A prompt is complete without an end of line."""
-        if not (self._rest or self._header or self._skips) and (whole := _WHOLE.get(octets)) is not None:
-            return whole
-        *lines, rest = (self._rest + octets).translate(_CR_TO_LF, _NOISE).split(b"\n")
-        meanings: list[Line] = []
-        if self._skips and lines:
-            lines[0] = b""
-            self._skips = False
-        for line in lines:
-            if line:
-                self._take(line, meanings)
-        while rest.startswith(b"> ") and not self._skips:
-            meanings.append(PROMPT)
-            rest = rest[2:]
-        if self._skips or len(rest) > LONGEST_LINE:
-            self._skips = True
-            rest = b""
-        self._rest = rest
-        return meanings
-
-    def _take(self, line: bytes, meanings: list[Line]) -> None:
-        while line.startswith(b"> "):
-            meanings.append(PROMPT)
-            line = line[2:]
-        if not line or len(line) > LONGEST_LINE or line == self.echo:
-            return
-        if self._header:
-            header, self._header = self._header, b""
-            if _HEX.fullmatch(line):
-                meanings.append(Unsolicited(_text(header), _text(line)))
-                return
-            meanings.append(Unsolicited(_text(header)))
-        if _PUSHED.fullmatch(line):
-            self._header = line
-        else:
-            meanings.append(_meaning(line))
+def pushed(header: bytes, below: bytes) -> Unsolicited | None:
+    """The `header` of a pushed PDU with the line `below` it, empty where it has none; None if that is no PDU."""
+    if below and not _HEX.fullmatch(below):
+        return None
+    return Unsolicited(_text(header), _text(below))
 
 
-def _meaning(line: bytes) -> Line:
+def meaning(line: bytes) -> Info | Final | News | None:
+    """What a whole line says by itself; None for a header whose PDU is the next line."""
+    if _PUSHED.fullmatch(line):
+        return None
     if line == b"OK":
         return OK
     name = line.partition(b":")[0]

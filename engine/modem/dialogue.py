@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from engine.errors import CommandRefused, ModemError, ModemLost, ModemSilent
-from engine.modem.at import Final, Indication, Info, Reader, Unsolicited
+from engine.modem.at import Final, Indication, Info, News, Unsolicited, reader
 from engine.modem.port import Port
 from engine.modem.settings import ModemSettings
 from engine.modem.submission import ACCEPTED, ASKED, DONE, Submission
@@ -22,31 +22,34 @@ LONGEST_ANSWER = 1000
 BUSY_CME = frozenset({2, 14, 256, 258})
 BUSY_CMS = frozenset({256, 258, 314, 522, 532})
 
-Heard = Indication | Unsolicited
+_NEWS = (Indication, Unsolicited)
 
 
 class Dialogue:
     """The conversation with one modem.
 
-    `on_heard` gets every unsolicited line as it comes; `on_submitted` gets a submission whose outcome is
-    known, after all lines of the same chunk have been heard, so that an indication beside the outcome is
-    known first.
+    `on_heard` gets every unsolicited line as it comes; `on_given`, where there is one, a submission just
+    before the first octet of its PDU is written; `on_submitted` a submission whose outcome is known, after
+    all lines of the same chunk have been heard, so that an indication beside the outcome is known first.
     """
 
     def __init__(
         self,
         port: Port,
         settings: ModemSettings,
-        on_heard: Callable[[Heard], None],
+        on_heard: Callable[[News], None],
         on_submitted: Callable[[Submission], None],
+        on_given: Callable[[Submission], None] | None = None,
     ) -> None:
         self._port = port
         self._settings = settings
         self.answer_timeout_s = settings.answer_timeout_s
         self._on_heard = on_heard
         self._on_submitted = on_submitted
+        self._on_given = on_given
         self._loop = asyncio.get_running_loop()
-        self._reader = Reader()
+        self._time = self._loop.time
+        self._reader = reader()
         self._gap_s = settings.command_gap_ms / 1000
         self._command = ""
         self._answer: list[str] = []
@@ -106,13 +109,16 @@ class Dialogue:
         except CommandRefused:
             return []
 
-    def submit(self, submission: Submission) -> None:
-        """Begin an AT+CMGS at once; the caller has kept the gap (`rest_s`)."""
+    def submit(self, submission: Submission) -> bool:
+        """Begin an AT+CMGS at once; the caller has kept the gap (`rest_s`).  False if it was withdrawn."""
+        command = submission.begin()
+        if not command:
+            return False
         self._submission = submission
         self._expect(self._settings.prompt_timeout_s)
-        command = submission.command()
         self._reader.echo = command[:-1]
         self._port.write(command)
+        return True
 
     def rest_s(self) -> float:
         """How long the gap behind the last final result still lasts; 0 or less: speak."""
@@ -148,7 +154,7 @@ class Dialogue:
         """End what is being asked or submitted: the modem does not remember it."""
         if self._asked is not None and not self._asked.done():
             self._asked.set_exception(ModemLost(reason))
-        if (submission := self._submission) is not None and submission.stage is not DONE:
+        if (submission := self._submission) is not None and submission.stage != DONE:
             submission.break_off(reason, self._port.written)
             self._finish(submission)
 
@@ -166,30 +172,38 @@ class Dialogue:
         self._port.close()
 
     def _hear(self, octets: bytes) -> None:
-        now_s = self._heard_s = self._loop.time()
+        now_s = self._heard_s = self._time()
         submission = self._submission
         for line in self._reader.feed(octets):
-            if isinstance(line, Indication | Unsolicited):
+            if submission is not None and (reply := submission.hear(line, now_s)) is not None:
+                if reply:
+                    self._give(submission, reply, now_s)
+            elif isinstance(line, _NEWS):
                 self._on_heard(line)
-            elif submission is not None and submission.stage is not DONE:
-                if reply := submission.hear(line, now_s):
-                    submission.written_before = self._port.written
-                    self._reader.echo = submission.pdu
-                    self._timeout_s = self._settings.result_timeout_s
-                    self._deadline_s = now_s + self._timeout_s
-                    self._port.write(reply)
             elif self._asked is not None:
                 if isinstance(line, Final):
                     self._conclude(line)
                 elif isinstance(line, Info) and len(self._answer) < LONGEST_ANSWER:
                     self._answer.append(line.text)
         if submission is not None and submission is self._submission:
-            if submission.stage is DONE:
+            stage = submission.stage
+            if stage == DONE:
                 self._final_s = now_s
                 self._finish(submission)
-            elif submission.stage is ACCEPTED:
+            elif stage == ACCEPTED:
                 # The reference is here, so its OK is on the way or lost: no reason to wait for the network.
                 self._expect(self._settings.answer_timeout_s)
+
+    def _give(self, submission: Submission, reply: bytes, now_s: float) -> None:
+        """The prompt is open: write the PDU."""
+        port = self._port
+        submission.written_before = port.written
+        self._reader.echo = submission.pdu
+        self._timeout_s = timeout_s = self._settings.result_timeout_s
+        self._deadline_s = now_s + timeout_s
+        if self._on_given is not None:
+            self._on_given(submission)
+        port.write(reply)
 
     def _conclude(self, final: Final) -> None:
         self._final_s = self._loop.time()
@@ -211,7 +225,7 @@ class Dialogue:
         At thousands of submits per second a timer for each, always cancelled, is a tenth of the work.
         """
         self._timeout_s = timeout_s
-        self._deadline_s = deadline_s = self._loop.time() + timeout_s
+        self._deadline_s = deadline_s = self._time() + timeout_s
         if self._watch is None or self._watch_s > deadline_s:
             if self._watch is not None:
                 self._watch.cancel()
@@ -228,7 +242,7 @@ class Dialogue:
             return
         if (submission := self._submission) is not None:
             self._port.forget_backlog()
-            if submission.stage is ASKED:
+            if submission.stage == ASKED:
                 # A prompt that comes now must not stay open: it would swallow the next command.
                 self._port.write(ESC)
             submission.time_out(self._timeout_s, self._port.written)

@@ -6,7 +6,7 @@ No I/O and no clock: tc35i does what the rung says.
 
 from enum import IntEnum
 
-from engine.errors import CommandRefused, ModemError, ModemLost
+from engine.errors import CommandRefused, ModemError, ModemLost, SubmitRefused, SubmitUnknown
 from engine.modem.submission import Submission
 
 # No SIM, wrong SIM, PIN or PUK: nothing that a restart mends (3GPP TS 27.007 §9.2, 27.005 §3.2.5).
@@ -77,9 +77,18 @@ class Ladder:
         if not self._is_doubted:
             self.reset()
 
-    def note_doubt(self) -> None:
-        """A submit was left without an end."""
-        self._is_doubted = True
+    def note_end(self, job: Submission) -> Fault | None:
+        """A submit has its outcome; what that says about the modem, where it says something bad."""
+        outcome = job.outcome
+        if job.is_suspect:
+            self._is_doubted = True
+        elif not isinstance(outcome, ModemError):
+            self.reset()
+            return None
+        elif isinstance(outcome, SubmitRefused) or (isinstance(outcome, SubmitUnknown) and outcome.cms is not None):
+            # The modem said so, and so is alive.
+            self.reset()
+        return fault_behind(job)
 
 
 def lowest_rung(trouble: ModemError) -> Rung:

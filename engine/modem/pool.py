@@ -1,7 +1,7 @@
 """Which modems there are: ports that come and go, one task for each, and no SIM twice.
 
-Identity is port + IMSI.  Knows neither messages nor the store; what it learns goes to the four callbacks
-of `attach`.
+Identity is port + IMSI.  Knows neither messages nor the store; what it learns goes to the callbacks of
+`attach`.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ import os
 from collections.abc import Awaitable, Callable
 
 from engine.modem.settings import ModemSettings
+from engine.modem.submission import Submission
 from engine.modem.tc35i import Modem
 from engine.rack import ModemView
 
-__all__ = ["Modem", "ModemSettings", "Pool"]
+__all__ = ["Modem", "ModemSettings", "Pool", "Submission"]
 
 # How long `close` waits for parts that are on a line: most end within 5 to 10 s.
 CLOSE_GRACE_S = 10.0
@@ -31,7 +32,9 @@ class Pool:
         self._now_ms = now_ms
         self._modems: dict[str, Modem] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._on_free: Callable[[Modem], None] = _ignore
+        self._on_wanted: Callable[[Modem], None] = _ignore
+        self._on_done: Callable[[Modem, Submission], None] = _ignore
+        self._on_given: Callable[[Modem, Submission], None] | None = None
         self._on_lost: Callable[[Modem], None] = _ignore
         self._on_received: Callable[[str, str, str, int], Awaitable[None]] | None = None
         self._on_change: Callable[[ModemView], None] = _ignore
@@ -42,19 +45,27 @@ class Pool:
     def attach(
         self,
         *,
-        on_free: Callable[[Modem], None],
+        on_wanted: Callable[[Modem], None],
+        on_done: Callable[[Modem, Submission], None],
         on_lost: Callable[[Modem], None],
         on_received: Callable[[str, str, str, int], Awaitable[None]],
         on_change: Callable[[ModemView], None],
+        on_given: Callable[[Modem, Submission], None] | None = None,
     ) -> None:
         """Say who is to be told; before `run`.
 
-        `on_free`: the modem takes a part now.  `on_lost`: it takes none until it is free again.
+        `on_wanted`: the modem has no job ahead, and takes one now; called when it becomes free, and right
+        after the AT+CMGS of a job was written, from inside `give` where that began it.  `on_done`: a job has
+        its outcome; the next one ahead was begun before this is told, and `on_wanted` follows.  `on_lost`:
+        the modem takes no jobs until it wants one again; what it had has been told by `on_done`.  `on_given`:
+        the first octet of a PDU is about to be written; it must not fail, or the part is not sent.
         `on_received`: IMSI, port, PDU, length; it returns once they are durable, and only then the modem
-        forgets them. `on_change`: a state or its detail changed, except between ready and sending, which
+        forgets them.  `on_change`: a state or its detail changed, except between ready and sending, which
         `views` tells.
         """
-        self._on_free = on_free
+        self._on_wanted = on_wanted
+        self._on_done = on_done
+        self._on_given = on_given
         self._on_lost = on_lost
         self._on_received = on_received
         self._on_change = on_change
@@ -112,7 +123,9 @@ class Pool:
                 port,
                 self._settings,
                 self._now_ms,
-                on_free=self._on_free,
+                on_wanted=self._on_wanted,
+                on_done=self._on_done,
+                on_given=self._on_given,
                 on_lost=self._on_lost,
                 on_received=self._on_received,
                 on_change=self._on_change,
@@ -135,5 +148,5 @@ class Pool:
         return None
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """Nobody has asked to be told."""

@@ -1,10 +1,10 @@
 """The life of one Siemens TC35i: wake, PIN, register, ready, send, receive, lost, and back.
 
 One task per modem lives here.  It steps aside while parts are sent: then the line's own callbacks carry
-one part after the other, and wake the task only for what is not a part.  Knows nothing of other modems,
-and not what a PDU says.
+one part after the other, the next of which waits here already, and wake the task only for what is not a
+part.  Knows nothing of other modems, and not what a PDU says.
 
-What must be done is done in this order: faults, received records, housekeeping, the job, rest.  When
+What must be done is done in this order: faults, received records, housekeeping, the job ahead, rest.  When
 something goes wrong the modem climbs: ESC and AT, the settings again, AT+CFUN=1,1, the port opened again,
 quarantine.  Every success lets it begin at the bottom the next time.
 """
@@ -16,24 +16,17 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 
-from engine.errors import (
-    CommandRefused,
-    Conflict,
-    ModemError,
-    ModemLost,
-    ModemSilent,
-    SubmitRefused,
-    SubmitUnknown,
-)
+from engine.errors import CommandRefused, Conflict, ModemError, ModemLost, ModemSilent, SubmitRefused
 from engine.modem import startup
-from engine.modem.at import Indication
-from engine.modem.dialogue import Dialogue, Heard
+from engine.modem.at import Indication, News
+from engine.modem.dialogue import Dialogue
 from engine.modem.inbox import Inbox
-from engine.modem.ladder import Fault, Ladder, Rung, fault_behind
+from engine.modem.ladder import Fault, Ladder, Rung
 from engine.modem.port import Port
 from engine.modem.settings import ModemSettings
-from engine.modem.submission import Submission
+from engine.modem.submission import AHEAD, Submission
 from engine.rack import ModemView
 
 log = logging.getLogger(__name__)
@@ -59,9 +52,9 @@ OUT, BUSY, RESTING, FREE, SENDING = Phase
 class Modem:
     """A TC35i on `port` with the SIM `imsi` (empty until it is known), driven by the task that `run` is.
 
-    `on_free` and `on_lost` come from the loop, never from inside `submit`.  The future of a job is done
-    before `on_free` is called for the next, though its own callbacks may run a turn of the loop later.
-    `claim_sim` answers with the port that has the SIM already, or None, and from then on this one has it.
+    It takes one job ahead of the one on the line, and begins it in the very callback that hears the end of
+    that one.  `Pool.attach` says what it calls and when.  `claim_sim` answers with the port that has the SIM
+    already, or None, and from then on this one has it.
     """
 
     def __init__(
@@ -70,17 +63,21 @@ class Modem:
         settings: ModemSettings,
         now_ms: Callable[[], int],
         *,
-        on_free: Callable[["Modem"], None],
+        on_wanted: Callable[["Modem"], None],
+        on_done: Callable[["Modem", Submission], None],
         on_lost: Callable[["Modem"], None],
         on_received: Callable[[str, str, str, int], Awaitable[None]],
         on_change: Callable[[ModemView], None],
         claim_sim: Callable[["Modem", str], str | None],
+        on_given: Callable[["Modem", Submission], None] | None = None,
     ) -> None:
         self.port = port
         self.imsi = ""
         self._settings = settings
         self._now_ms = now_ms
-        self._on_free = on_free
+        self._on_wanted = on_wanted
+        self._on_done = on_done
+        self._on_given = partial(on_given, self) if on_given is not None else None
         self._on_lost = on_lost
         self._on_received = on_received
         self._on_change = on_change
@@ -94,7 +91,9 @@ class Modem:
         self._since_ms = now_ms()
         self._sent = 0
         self._refused = 0
-        self._job: Submission | None = None
+        # What goes next.  What is on the line is the dialogue's.
+        self._ahead: Submission | None = None
+        self._line_is_free: asyncio.Future[None] | None = None
         self._bell = asyncio.Event()
         self._unplugged = asyncio.Event()
         self._fault: ModemError | None = None
@@ -111,7 +110,7 @@ class Modem:
 
     @property
     def is_free(self) -> bool:
-        """Whether a job given now is written to the line now."""
+        """Whether a job given now is written to the line now: nothing is there, nothing is ahead."""
         return self._phase is FREE
 
     @property
@@ -136,25 +135,32 @@ class Modem:
             since_ms=self._since_ms,
         )
 
-    def submit(self, pdu_hex: bytes, length: int) -> asyncio.Future[int]:
-        """Send one part: hex digits with the service centre in front, `length` octets without it.
+    def give(self, job: Submission) -> None:
+        """Begin `job` now, or as soon as what is on the line, the gap, a reading or housekeeping is over.
 
-        The future carries the reference (TP-MR), or SubmitRefused, ModemSilent, ModemLost (not sent), or
-        SubmitUnknown.  A modem that has just begun to read, or to be looked after, takes the job and begins
-        when that is done; until then cancelling the future withdraws it.  Raises Conflict if it has a job.
+        A job that was withdrawn is dropped, one given to a modem out of service ends as ModemLost: from the
+        loop.  Raises Conflict where another job is ahead, or `job` was given before.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if self._phase is OUT:
-            future.set_exception(ModemLost(f"{self.port} is not in service"))
-            return future
-        if self._job is not None:
-            if not self._is_withdrawn(self._job):
-                raise Conflict(f"the modem on {self.port} has a job")
-            self._job = None
-        self._job = Submission(pdu_hex, length, future)
-        if self._phase is FREE:
-            self._begin(self._job)
-        return future
+        if job.is_withdrawn:
+            asyncio.get_running_loop().call_soon(self._ask)
+        elif job.stage != AHEAD:
+            raise Conflict("the job was given before")
+        elif self._phase is OUT or self._is_retiring:
+            asyncio.get_running_loop().call_soon(self._lose, job, f"{self.port} is not in service")
+        elif self._ahead is not None and not self._ahead.is_withdrawn:
+            raise Conflict(f"the modem on {self.port} has a job ahead")
+        else:
+            self._ahead = job
+            if self._phase is FREE:
+                self._begin()
+                self._ask()
+
+    def withdraw(self, job: Submission) -> bool:
+        """Whether nothing of `job` was written, and nothing ever will be.  From any thread.
+
+        Then nothing more is told of it, and another may be given in its place.
+        """
+        return job.withdraw()
 
     async def run(self) -> None:
         """Live on the port until it is unplugged.  What fails is recovered: only CancelledError leaves it."""
@@ -167,8 +173,8 @@ class Modem:
                 # The text may hold digits of a PDU or a number: only the place is told.
                 log.error("%s: %s at %s", self.port, type(crash).__name__, _place(crash))
                 # From the loop: it may be on_change itself that fails.
-                loop = asyncio.get_running_loop()
-                loop.call_soon(self._show, "quarantined", f"internal error: {type(crash).__name__}")
+                show = partial(self._show, "quarantined", f"internal error: {type(crash).__name__}")
+                asyncio.get_running_loop().call_soon(show)
                 await self._wait_unplugged(self._settings.quarantine_limit_s)
 
     def unplug(self) -> None:
@@ -178,12 +184,12 @@ class Modem:
             self._line_lost("unplugged")
 
     async def retire(self, grace_s: float) -> None:
-        """Take no more jobs, and give the one on the line `grace_s` seconds to end."""
+        """Take no more jobs, and give the one on the line `grace_s` seconds to end; the one ahead is not sent."""
         self._is_retiring = True
-        if (job := self._job) is None or self._phase is not SENDING:
-            self._leave_service("closing")
-            return
-        await asyncio.wait([job.future], timeout=grace_s)
+        self._drop_ahead("closing")
+        if self._phase is SENDING:
+            self._line_is_free = self._line_is_free or asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._line_is_free], timeout=grace_s)
         self._leave_service("closing")
 
     # Opening and starting.  Only the task runs these.
@@ -206,7 +212,7 @@ class Modem:
         """Open the port, start the modem, serve; climb as far as an open port allows, then raise."""
         self._show("opening", "")
         port = Port.open(self.port, self._settings.baud, self._settings.hardware_flow)
-        dialogue = self._dialogue = Dialogue(port, self._settings, self._heard, self._submitted)
+        dialogue = self._dialogue = Dialogue(port, self._settings, self._heard, self._submitted, self._on_given)
         port.on_lost = self._line_lost
         self._fault = None
         self._is_started = False
@@ -299,6 +305,7 @@ class Modem:
         while True:
             await self._attend(dialogue)
             self._rest(dialogue)
+            self._ask()
             await self._bell.wait()
             self._bell.clear()
 
@@ -349,64 +356,58 @@ class Modem:
         )
 
     def _rest(self, dialogue: Dialogue) -> None:
-        """Keep the gap, then give the modem to the next job.  Without a gap: now, in this very callback."""
-        self._phase = RESTING
+        """Keep the gap, then begin the job ahead.  Without a gap: now, in this very callback."""
         if (rest_s := dialogue.rest_s()) > 0:
+            self._phase = RESTING
             asyncio.get_running_loop().call_later(rest_s, self._release)
         else:
-            self._release()
+            self._begin()
 
     def _release(self) -> None:
-        if self._phase is not RESTING:
-            return
-        if self._has_business():
-            self._call_task()
-            return
-        if (job := self._job) is not None:
-            if not self._is_withdrawn(job):
-                self._begin(job)
-                return
-            self._job = None
-        if not self._is_retiring:
-            self._phase = FREE
-            self._on_free(self)
+        """The gap is over."""
+        if self._phase is RESTING:
+            self._call_task_if_business()
+        if self._phase is RESTING:
+            self._begin()
+            self._ask()
 
-    def _begin(self, job: Submission) -> None:
-        if (dialogue := self._dialogue) is not None:
+    def _begin(self) -> None:
+        """Write the AT+CMGS of the job ahead; without one the modem is free."""
+        job, self._ahead = self._ahead, None
+        if job is not None and (dialogue := self._dialogue) is not None:
+            # Before the write: should it fail, then from the loop, which must find a part on the line.
             self._phase = SENDING
-            dialogue.submit(job)
+            if dialogue.submit(job):
+                return
+        self._phase = RESTING if self._is_retiring else FREE
+
+    def _ask(self) -> None:
+        """Ask for a job where none is ahead."""
+        if self._ahead is None and self._phase in (SENDING, FREE) and not self._is_retiring:
+            self._on_wanted(self)
 
     def _submitted(self, job: Submission) -> None:
-        """A submission has its outcome: tell the caller, then rest, or let the task see to what waits."""
-        self._job = None
-        outcome = job.outcome
-        is_definite = True
-        if isinstance(outcome, ModemError):
-            if isinstance(outcome, SubmitRefused):
-                self._refused += 1
-                self._must_set_line = self._must_set_line or job.hid_errors
-            else:
-                is_definite = isinstance(outcome, SubmitUnknown) and outcome.cms is not None
-            if not job.future.done():
-                job.future.set_exception(outcome)
-        else:
+        """A submission has its outcome: begin the next or let the task see to what waits, then tell."""
+        if isinstance(job.outcome, int):
             self._sent += 1
-            if not job.future.done() and outcome is not None:
-                job.future.set_result(outcome)
-        if job.is_suspect:
-            self._ladder.note_doubt()
-        elif is_definite:
-            self._ladder.reset()
-        self._fault = self._fault or fault_behind(job)
-        if self._phase is not SENDING or self._dialogue is None:
-            return  # the modem left the service with the part on the line
-        if self._has_business():
-            self._phase = RESTING
-            self._call_task()
-        else:
-            self._rest(self._dialogue)
+        elif isinstance(job.outcome, SubmitRefused):
+            self._refused += 1
+            self._must_set_line = self._must_set_line or job.hid_errors
+        fault = self._ladder.note_end(job)
+        self._fault = self._fault or fault
+        # Otherwise the modem left the service with the part on the line.
+        if self._phase is SENDING and self._dialogue is not None:
+            if self._has_business():
+                self._phase = RESTING
+                self._call_task()
+            else:
+                self._rest(self._dialogue)
+        if self._line_is_free is not None and not self._line_is_free.done():
+            self._line_is_free.set_result(None)
+        self._on_done(self, job)
+        self._ask()
 
-    def _heard(self, line: Heard) -> None:
+    def _heard(self, line: News) -> None:
         """An unsolicited line, at any moment."""
         if isinstance(line, Indication):
             self._inbox.note_indication(line)
@@ -467,14 +468,17 @@ class Modem:
         self._poll_is_due = False
         if on_line and self._dialogue is not None:
             self._dialogue.break_off(reason)
-        if (job := self._job) is not None:
-            self._job = None
-            if not job.future.done():
-                job.future.set_exception(ModemLost(reason))
+        self._drop_ahead(reason)
         self._on_lost(self)
 
-    def _is_withdrawn(self, job: Submission) -> bool:
-        return self._phase is not SENDING and job.future.cancelled()
+    def _drop_ahead(self, reason: str) -> None:
+        job, self._ahead = self._ahead, None
+        if job is not None:
+            self._lose(job, reason)
+
+    def _lose(self, job: Submission, reason: str) -> None:
+        if job.lose(reason):
+            self._on_done(self, job)
 
     async def _receive(self, pdu: str, length: int) -> None:
         await self._on_received(self.imsi, self.port, pdu, length)

@@ -17,7 +17,7 @@ LONGEST_LINES = 500
 REFUSED_WORDS = {"manager", "helper", "util", "utils", "processor", "base", "common", "core", "data", "info"}
 
 # 3GPP TS 27.007 calls a modem's answer an information text response.
-NAMES_OF_OTHERS = {"engine/modem/at.py": {"Info"}}
+NAMES_OF_OTHERS = {"engine/_at.pyx": {"Info"}, "engine/_at.pyi": {"Info"}}
 
 # Which native module may cimport which.  A new one is entered here, with its floor.
 CIMPORTS: dict[str, set[str]] = {
@@ -50,7 +50,7 @@ CIMPORTS: dict[str, set[str]] = {
     "_reports": {"_octets", "_fields", "_content"},
     "_reading": {"_octets", "_ucs2", "_gsm7", "_fields", "_content", "_tpdu", "_reports"},
     "_pdu": {"_octets", "_template", "_fields", "_envelope", "_segmentation"},
-    "_at": {"_octets"},
+    "_at": set(),
     "_queue": set(),
     "_conditions": set(),
     "_number_lengths": set(),
@@ -87,7 +87,7 @@ FACES: dict[str, set[str]] = {
     "_reports": CODEC_FACE,
     "_reading": CODEC_FACE,
     "_pdu": CODEC_FACE,
-    "_at": {"engine/modem/at.py", "engine/modem/tc35i.py"},
+    "_at": {"engine/modem/at.py", "engine/modem/submission.py"},
     "_queue": {"engine/traffic/scheduler.py"},
     "_conditions": {"engine/crm/people/segments.py"},
     "_number_lengths": set(),

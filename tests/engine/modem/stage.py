@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from engine.modem.pool import Modem, ModemSettings, Pool
+from engine.errors import ModemError
+from engine.modem.pool import Modem, ModemSettings, Pool, Submission
 from engine.rack import ModemView
 from tests.engine.modem.puppet import Puppet, lines
 
@@ -37,17 +38,20 @@ class Stage:
         self.directory = directory
         self.settings = ModemSettings(**chosen)  # type: ignore[arg-type]
         self.free: list[Modem] = []
+        self.told: list[tuple[str, object]] = []
         self.lost: list[Modem] = []
         self.received: list[tuple[str, str, str, int]] = []
         self.changes: list[ModemView] = []
         self.pool = Pool(self.settings, lambda: 0)
         self.pool.attach(
-            on_free=self._on_free,
+            on_wanted=self._on_wanted,
+            on_done=self._on_done,
+            on_given=self._on_given,
             on_lost=self._on_lost,
             on_received=self.on_received,
             on_change=self._on_change,
         )
-        self.on_free: Callable[[Modem], None] | None = None
+        self.on_wanted: Callable[[Modem], None] | None = None
         self._news = asyncio.Event()
         self._puppets: list[Puppet] = []
 
@@ -89,11 +93,40 @@ class Stage:
         self.received.append((imsi, port, pdu, length))
         self._news.set()
 
-    def _on_free(self, modem: Modem) -> None:
-        self.free.append(modem)
+    def submit(self, modem: Modem, pdu: bytes = PDU, length: int = LENGTH) -> "asyncio.Future[int]":
+        """Give a job; its outcome."""
+        sent: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        modem.give(Submission(pdu, length, sent))
+        return sent
+
+    def job(self, tag: str) -> Submission:
+        """A job that `told` will speak of as `tag`."""
+        return Submission(PDU, LENGTH, tag)
+
+    def tags(self, kind: str) -> list[object]:
+        """Of which jobs `told` says this."""
+        return [tag for told, tag in self.told if told == kind]
+
+    def _on_wanted(self, modem: Modem) -> None:
+        if modem.is_free:
+            self.free.append(modem)
+        self.told.append(("wanted", None))
         self._news.set()
-        if self.on_free is not None:
-            self.on_free(modem)
+        if self.on_wanted is not None:
+            self.on_wanted(modem)
+
+    def _on_done(self, _: Modem, job: Submission) -> None:
+        self.told.append(("done", job.tag))
+        self._news.set()
+        if isinstance(job.tag, asyncio.Future):
+            if isinstance(job.outcome, ModemError):
+                job.tag.set_exception(job.outcome)
+            else:
+                job.tag.set_result(job.outcome)
+
+    def _on_given(self, _: Modem, job: Submission) -> None:
+        self.told.append(("given", job.tag))
+        self._news.set()
 
     def _on_lost(self, modem: Modem) -> None:
         self.lost.append(modem)

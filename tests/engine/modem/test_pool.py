@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.errors import SubmitUnknown
 from tests.engine.modem.puppet import lines
-from tests.engine.modem.stage import LENGTH, PDU, Stage
+from tests.engine.modem.stage import PDU, Stage
 
 
 async def test_a_pattern_without_ports_is_no_error_and_a_name_without_port_is_shown(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ async def test_modems_are_plugged_in_and_out_while_others_work(tmp_path: Path) -
         going = await stage.modem(2)
         goer.unplug()
         await stage.until(lambda: going in stage.lost)
-        assert await steady.submit(PDU, LENGTH) == 1
+        assert await stage.submit(steady) == 1
         await stage.until(lambda: going.view().state == "lost")
         goer.plug()
         await stage.until(lambda: going.is_free)
@@ -72,7 +72,7 @@ async def test_a_callback_that_fails_stops_only_its_modem(tmp_path: Path) -> Non
         await stage.until(lambda: "AT+CMGL=4" in bad.heard)
         await stage.until(lambda: stage.pool.views()[1].state == "quarantined")
         assert stage.pool.views()[1].detail == "internal error: KeyError"
-        assert await steady.submit(PDU, LENGTH) == 1
+        assert await stage.submit(steady) == 1
 
 
 async def test_closing_lets_the_part_on_the_line_end(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_closing_lets_the_part_on_the_line_end(tmp_path: Path) -> None:
         puppet = stage.puppet()
         modem = await stage.modem()
         puppet.on_pdu = lambda _: None
-        sent = modem.submit(PDU, LENGTH)
+        sent = stage.submit(modem)
         await stage.until(lambda: bool(puppet.pdus))
         closing = asyncio.create_task(stage.pool.close(grace_s=10))
         await asyncio.sleep(0)
@@ -95,7 +95,7 @@ async def test_cancelling_leaves_no_part_without_an_outcome(tmp_path: Path) -> N
         puppet = stage.puppet()
         modem = await stage.modem()
         puppet.on_pdu = lambda _: None
-        sent = modem.submit(PDU, LENGTH)
+        sent = stage.submit(modem)
         await stage.until(lambda: bool(puppet.pdus))
         stage._task.cancel()
         await asyncio.wait([stage._task])

@@ -11,7 +11,6 @@ import pytest
 
 from engine.errors import ModemError, SubmitRefused, SubmitUnknown
 from engine.modem.pool import Modem
-from engine.modem.submission import GIVEN
 from engine.sim.line import Mood
 from engine.sim.profile import Quirks
 from engine.sim.rack import Rack
@@ -58,7 +57,7 @@ async def send(stage: Stage, parts: int, report: bool = False) -> dict[int, int 
     def give(modem: Modem) -> None:
         if (number := next(numbers, None)) is None:
             return
-        modem.submit(*part(number, report)).add_done_callback(note(number))
+        stage.submit(modem, *part(number, report)).add_done_callback(note(number))
 
     def note(number: int) -> Callable[[asyncio.Future[int]], None]:
         def done(sent: asyncio.Future[int]) -> None:
@@ -68,13 +67,13 @@ async def send(stage: Stage, parts: int, report: bool = False) -> dict[int, int 
 
         return done
 
-    stage.on_free = give
+    stage.on_wanted = give
     for modem in {modem.port: modem for modem in stage.free}.values():
         if modem.is_free:
             give(modem)
     async with asyncio.timeout(60):
         await all_done.wait()
-    stage.on_free = None
+    stage.on_wanted = None
     return outcomes
 
 
@@ -152,11 +151,8 @@ async def test_pulling_a_line_makes_the_part_on_it_unknown_and_the_modem_comes_b
     async with playing(tmp_path, modems=2, latency_ms=1_000, report_delay_ms=None) as (stage, rack):
         modem = stage.free[0]
         name = Path(modem.port).name
-        sent = modem.submit(*part(1))
-        for _ in range(10_000):
-            if modem._job is not None and modem._job.stage is GIVEN:
-                break
-            await asyncio.sleep(0)
+        sent = stage.submit(modem, *part(1))
+        await stage.until(lambda: stage.tags("given") == [sent])
         rack.unplug(name)
         with pytest.raises(SubmitUnknown):
             await sent
@@ -171,7 +167,7 @@ async def test_a_refusal_by_the_network_is_told_with_its_code(tmp_path: Path) ->
     async with playing(tmp_path, modems=1) as (stage, rack):
         rack.network.refuse = lambda _: 21
         with pytest.raises(SubmitRefused) as refused:
-            await stage.free[0].submit(*part(1))
+            await stage.submit(stage.free[0], *part(1))
         assert refused.value.cms == 21
 
 
@@ -179,7 +175,7 @@ async def test_a_lost_answer_is_unknown_though_the_ledger_has_it(tmp_path: Path)
     async with playing(tmp_path, {"result_timeout_s": 0.2}, modems=1, report_delay_ms=None) as (stage, rack):
         rack.network.loses_answer = lambda _: True
         with pytest.raises(SubmitUnknown):
-            await stage.free[0].submit(*part(1))
+            await stage.submit(stage.free[0], *part(1))
         assert ledger(rack) == {destination(1): 1}
 
 
@@ -187,12 +183,12 @@ async def test_a_module_that_restarts_is_set_up_again(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=1) as (stage, rack):
         rack.modem(rack.names[0]).restart()
         await stage.until(lambda: len(stage.free) == 2, timeout_s=20)
-        assert isinstance(await stage.free[0].submit(*part(1)), int)
+        assert isinstance(await stage.submit(stage.free[0], *part(1)), int)
 
 
 async def test_the_pin_is_entered(tmp_path: Path) -> None:
     async with playing(tmp_path, {"pin": "1234"}, modems=1, pin="1234") as (stage, _):
-        assert isinstance(await stage.free[0].submit(*part(1)), int)
+        assert isinstance(await stage.submit(stage.free[0], *part(1)), int)
 
 
 async def test_the_rack_is_faster_than_any_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

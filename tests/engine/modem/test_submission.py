@@ -1,7 +1,5 @@
 """The table of one AT+CMGS, without a line: what each end means before and behind the PDU."""
 
-import asyncio
-
 import pytest
 
 from engine.errors import ModemLost, ModemSilent, SubmitRefused, SubmitUnknown
@@ -12,16 +10,16 @@ PDU = b"0011"
 TAKEN = Info("+CMGS: 42")
 
 
-async def submission(*lines: Line, at_s: float = 0) -> Submission:
-    begun = Submission(PDU, 1, asyncio.get_running_loop().create_future())
+def submission(*lines: Line, at_s: float = 0) -> Submission:
+    begun = Submission(PDU, 1)
+    assert begun.begin() == b"AT+CMGS=1\r"
     for line in lines:
         begun.hear(line, at_s)
     return begun
 
 
-async def test_the_pdu_follows_the_prompt_once() -> None:
-    begun = await submission()
-    assert begun.command() == b"AT+CMGS=1\r"
+def test_the_pdu_follows_the_prompt_once() -> None:
+    begun = submission()
     assert begun.hear(PROMPT, 0) == b"0011\x1a"
     assert begun.hear(PROMPT, 0) == b""
 
@@ -35,8 +33,8 @@ async def test_the_pdu_follows_the_prompt_once() -> None:
         pytest.param([PROMPT, TAKEN, ERROR], 42, id="the reference is the proof"),
     ],
 )
-async def test_a_reference_means_accepted(lines: list[Line], outcome: int) -> None:
-    assert (await submission(*lines)).outcome == outcome
+def test_a_reference_means_accepted(lines: list[Line], outcome: int) -> None:
+    assert (submission(*lines)).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -50,26 +48,26 @@ async def test_a_reference_means_accepted(lines: list[Line], outcome: int) -> No
         pytest.param([TAKEN, PROMPT, OK], None, id="a reference before the PDU is another's"),
     ],
 )
-async def test_a_definite_error_means_not_sent(lines: list[Line], cms: int | None) -> None:
-    outcome = (await submission(*lines)).outcome
+def test_a_definite_error_means_not_sent(lines: list[Line], cms: int | None) -> None:
+    outcome = (submission(*lines)).outcome
     assert isinstance(outcome, SubmitRefused)
     assert outcome.cms == cms
 
 
-async def test_an_ambiguous_code_behind_the_pdu_means_unknown() -> None:
-    outcome = (await submission(PROMPT, Final(False, cms=332))).outcome
+def test_an_ambiguous_code_behind_the_pdu_means_unknown() -> None:
+    outcome = (submission(PROMPT, Final(False, cms=332))).outcome
     assert isinstance(outcome, SubmitUnknown)
     assert outcome.cms == 332
 
 
-async def test_an_ok_behind_a_line_that_lost_an_octet_means_unknown() -> None:
-    outcome = (await submission(PROMPT, Info("+CGS: 42"), OK)).outcome
+def test_an_ok_behind_a_line_that_lost_an_octet_means_unknown() -> None:
+    outcome = (submission(PROMPT, Info("+CGS: 42"), OK)).outcome
     assert isinstance(outcome, SubmitUnknown)
 
 
-async def test_a_late_temporary_failure_means_unknown_and_an_early_one_does_not() -> None:
+def test_a_late_temporary_failure_means_unknown_and_an_early_one_does_not() -> None:
     for after_s, error in ((3.0, SubmitRefused), (26.0, SubmitUnknown)):
-        begun = await submission(PROMPT, at_s=100)
+        begun = submission(PROMPT, at_s=100)
         begun.hear(Final(False, cms=41), 100 + after_s)
         assert isinstance(begun.outcome, error)
 
@@ -83,10 +81,10 @@ async def test_a_late_temporary_failure_means_unknown_and_an_early_one_does_not(
         pytest.param([PROMPT, TAKEN], 5, 42, 42, id="behind the reference"),
     ],
 )
-async def test_silence_and_a_lost_line_are_judged_by_what_had_left(
+def test_silence_and_a_lost_line_are_judged_by_what_had_left(
     lines: list[Line], written: int, timed_out: type | int, broken: type | int
 ) -> None:
-    silent, lost = await submission(*lines), await submission(*lines)
+    silent, lost = submission(*lines), submission(*lines)
     silent.time_out(90, written)
     lost.break_off("unplugged", written)
     for outcome, expected in ((silent.outcome, timed_out), (lost.outcome, broken)):

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import Conflict, ModemLost, ModemSilent, StoreFull, SubmitRefused, SubmitUnknown
 from tests.engine.modem.puppet import OK, PROMPT, Puppet, lines
-from tests.engine.modem.stage import LENGTH, PDU, Stage
+from tests.engine.modem.stage import PDU, Stage
 
 INCOMING = "0791947101670000040D91945107000040F20000622041015103400453EA130A"
 REPORT = "0791947101670000062A0D91945107000040F2622041015103406220410151244000"
@@ -22,7 +22,7 @@ async def test_a_part_that_is_taken_carries_the_networks_reference(tmp_path: Pat
         modem = await stage.modem()
         assert modem.is_free
         puppet.reference = 41
-        sent = modem.submit(PDU, LENGTH)
+        sent = stage.submit(modem)
         assert not modem.is_free
         assert modem.view().state == "sending"
         assert await sent == 42
@@ -38,7 +38,7 @@ async def test_free_is_told_at_once_so_that_parts_follow_without_a_pause(tmp_pat
         modem = await stage.modem()
         references: list[int] = []
         for _ in range(300):
-            references.append(await modem.submit(PDU, LENGTH))
+            references.append(await stage.submit(modem))
             assert modem.is_free
         assert references == [at % 256 for at in range(1, 301)]
         assert len(puppet.pdus) == 300
@@ -62,11 +62,11 @@ async def test_how_a_submit_fails_and_that_the_next_one_goes(
         modem = await stage.modem()
         puppet.on_pdu = lambda _: answer
         with pytest.raises(error) as raised:
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         assert getattr(raised.value, "cms", None) == cms
         puppet.on_pdu = puppet.accept
         await stage.until(lambda: len(stage.free) > 1)
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
 
 
 async def test_a_reference_whose_ok_is_lost_is_accepted_without_waiting_for_the_network(
@@ -76,7 +76,7 @@ async def test_a_reference_whose_ok_is_lost_is_accepted_without_waiting_for_the_
         puppet = stage.puppet()
         modem = await stage.modem()
         puppet.on_pdu = lambda _: b"\r\n+CMGS: 9\r\n"
-        assert await asyncio.wait_for(modem.submit(PDU, LENGTH), 5) == 9
+        assert await asyncio.wait_for(stage.submit(modem), 5) == 9
         await stage.modem(2)
 
 
@@ -86,7 +86,7 @@ async def test_an_error_instead_of_the_prompt_is_a_refusal(tmp_path: Path) -> No
         modem = await stage.modem()
         puppet.prompt = b"\r\n+CMS ERROR: 304\r\n"
         with pytest.raises(SubmitRefused):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         assert modem.view().refused == 1
         assert not puppet.pdus
 
@@ -97,7 +97,7 @@ async def test_a_bare_ok_makes_the_driver_turn_hidden_errors_off_again(tmp_path:
         modem = await stage.modem()
         puppet.on_pdu = lambda _: OK
         with pytest.raises(SubmitRefused):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         await stage.modem(2)
         assert puppet.heard.count("AT^SM20=0,0") == 2
 
@@ -108,11 +108,11 @@ async def test_no_prompt_means_not_sent_and_the_entry_is_aborted(tmp_path: Path)
         modem = await stage.modem()
         puppet.prompt = b""
         with pytest.raises(ModemSilent):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         puppet.prompt = PROMPT
         await stage.modem(2)
         assert stage.lost == [modem]
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
         assert puppet.pdus == [PDU]
 
 
@@ -126,12 +126,12 @@ async def test_a_line_that_goes_behind_the_pdu_means_unknown_and_before_it_not_s
 
         puppet.on_pdu = hang_up
         with pytest.raises(SubmitUnknown):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         await stage.until(lambda: "quarantined" in stage.states())
         puppet.plug()
         await stage.modem(2)
         puppet.prompt = b""
-        sent = modem.submit(PDU, LENGTH)
+        sent = stage.submit(modem)
         await stage.until(lambda: puppet.heard[-1].startswith("AT+CMGS"))
         puppet.hang_up()
         with pytest.raises(ModemLost):
@@ -147,26 +147,32 @@ async def test_a_restart_in_the_middle_of_a_submit_means_unknown_and_everything_
         modem = await stage.modem()
         puppet.on_pdu = lambda _: b"\r\n^SYSSTART\r\n"
         with pytest.raises(SubmitUnknown):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         await stage.modem(2)
         assert puppet.heard.count("AT+CNMI=2,1,0,2,1") == 2
 
 
-async def test_a_modem_takes_one_job_at_a_time_and_none_when_it_is_gone(tmp_path: Path) -> None:
+async def test_a_modem_takes_one_job_ahead_and_loses_what_it_has_when_it_is_gone(tmp_path: Path) -> None:
     async with Stage(tmp_path, result_timeout_s=FAR_S) as stage:
         puppet = stage.puppet()
         modem = await stage.modem()
         puppet.on_pdu = lambda _: None
-        sent = modem.submit(PDU, LENGTH)
+        sent = stage.submit(modem)
+        ahead = stage.submit(modem)
         with pytest.raises(Conflict):
-            modem.submit(PDU, LENGTH)
+            stage.submit(modem)
         await stage.until(lambda: bool(puppet.pdus))
         puppet.unplug()
         with pytest.raises(SubmitUnknown):
             await sent
-        await stage.until(lambda: "lost" in stage.states())
         with pytest.raises(ModemLost):
-            await modem.submit(PDU, LENGTH)
+            await ahead
+        await stage.until(lambda: "lost" in stage.states())
+        late = stage.submit(modem)
+        assert not late.done()
+        with pytest.raises(ModemLost):
+            await late
+        assert len(puppet.pdus) == 1
 
 
 async def test_indicated_messages_and_reports_are_read_handed_over_and_deleted_before_the_next_part(
@@ -181,9 +187,9 @@ async def test_indicated_messages_and_reports_are_read_handed_over_and_deleted_b
         puppet.on_pdu = lambda _: (
             b'\r\n+CMTI: "MT",1\r\n' + puppet.accept(PDU) + b'\r\n+CDSI: "MT",2\r\n\r\n+CDSI: "MT",3\r\n'
         )
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
         assert not modem.is_free
-        waiting = modem.submit(PDU, LENGTH)
+        waiting = stage.submit(modem)
         puppet.on_pdu = puppet.accept
         assert await waiting == 2
         assert puppet.heard[-6:] == [
@@ -208,10 +214,13 @@ async def test_a_waiting_job_can_be_withdrawn_before_its_command_is_written(tmp_
         puppet.say(b'\r\n+CMTI: "MT",1\r\n')
         puppet.answers["AT+CMGR=1"] = lines("+CMGR: 0,,0")
         await stage.until(lambda: "AT+CMGR=1" in puppet.heard)
-        modem.submit(PDU, LENGTH).cancel()
+        job = stage.job("waiting")
+        modem.give(job)
+        assert modem.withdraw(job)
         await stage.modem(2)
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
         assert len(puppet.pdus) == 1
+        assert "waiting" not in stage.tags("done")
 
 
 async def test_a_record_that_was_not_made_durable_stays_in_the_modem(tmp_path: Path) -> None:
@@ -271,7 +280,7 @@ async def test_an_echo_is_no_answer(tmp_path: Path) -> None:
         puppet = stage.puppet()
         puppet.echoes = True
         modem = await stage.modem()
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
 
 
 async def test_a_ringing_phone_is_hung_up(tmp_path: Path) -> None:
@@ -304,7 +313,7 @@ async def test_the_gap_is_kept_between_a_result_and_the_next_command(tmp_path: P
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         for at in range(2, 7):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
             assert not modem.is_free
             await stage.modem(at)
         assert loop.time() - began_s >= 5 * 0.02
@@ -317,13 +326,13 @@ async def test_a_deaf_modem_climbs_the_ladder_and_comes_back_by_itself(tmp_path:
         deaf = dict.fromkeys([*puppet.answers, "AT", "ATE0"], b"")
         hearing, puppet.answers, puppet.prompt = puppet.answers, deaf, b""
         with pytest.raises(ModemSilent):
-            await modem.submit(PDU, LENGTH)
+            await stage.submit(modem)
         await stage.until(lambda: "quarantined" in stage.states(), timeout_s=20)
         assert "AT+CFUN=1,1" in puppet.heard
         assert stage.lost == [modem]
         puppet.answers, puppet.prompt = hearing, PROMPT
         await stage.modem(2)
-        assert await modem.submit(PDU, LENGTH) == 1
+        assert await stage.submit(modem) == 1
 
 
 async def test_a_modem_that_never_ends_a_submit_is_not_healthy_because_it_answers_at(tmp_path: Path) -> None:
@@ -333,7 +342,7 @@ async def test_a_modem_that_never_ends_a_submit_is_not_healthy_because_it_answer
         puppet.prompt = b""
         for times in range(2, 5):
             with pytest.raises(ModemSilent):
-                await modem.submit(PDU, LENGTH)
+                await stage.submit(modem)
             await stage.modem(times)
         assert puppet.heard.count("AT+CFUN=1,1") == 1
 
