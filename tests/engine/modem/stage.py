@@ -52,6 +52,8 @@ class Stage:
             on_change=self._on_change,
         )
         self.on_wanted: Callable[[Modem], None] | None = None
+        self.on_done: Callable[[Submission], None] = lambda _: None
+        self.on_given: Callable[[Submission], None] = lambda _: None
         self._news = asyncio.Event()
         self._puppets: list[Puppet] = []
 
@@ -117,6 +119,7 @@ class Stage:
 
     def _on_done(self, _: Modem, job: Submission) -> None:
         self.told.append(("done", job.tag))
+        self.on_done(job)
         self._news.set()
         if isinstance(job.tag, asyncio.Future):
             if isinstance(job.outcome, ModemError):
@@ -126,6 +129,7 @@ class Stage:
 
     def _on_given(self, _: Modem, job: Submission) -> None:
         self.told.append(("given", job.tag))
+        self.on_given(job)
         self._news.set()
 
     def _on_lost(self, modem: Modem) -> None:
