@@ -15,8 +15,9 @@ import serial
 
 from engine.errors import ModemLost
 
-# More than a modem says at once: a full list of 50 records comes in pieces anyway.
-READ_OCTETS = 4096
+# More than a modem says at once, lists apart, which come in pieces anyway.  Room for 4 KiB, made for every reading and
+# given back, takes 0.1 us longer.
+READ_OCTETS = 448
 
 
 class Port:
