@@ -19,6 +19,8 @@ cdef extern from *:
 cdef enum:
     # What recipients allow, there in characters: a text of fewer octets has no more of those.
     REFERENCE_LONGEST = 200
+    LANGUAGE_LONGEST = 35
+    NAME_LONGEST = 200
     VALUE_LONGEST = 1000
     VALUES_MOST = 50
     WORD = 8  # octets that `load` takes together
@@ -169,7 +171,7 @@ cdef inline const uint8_t* read_values(const uint8_t* at, const uint8_t* end, Fi
         if at == NULL:
             return NULL
         at = read_string(at, end, &value)
-        if at == NULL or value.length > VALUE_LONGEST or fields.count == VALUES_MOST:
+        if at == NULL or value.length > VALUE_LONGEST or name.length > NAME_LONGEST or fields.count == VALUES_MOST:
             return NULL
         for i in range(fields.count):
             if same(fields.names[i], name.at, name.length):
@@ -226,7 +228,9 @@ cdef inline bint read_json(const uint8_t* at, const uint8_t* end, Fields* fields
             break
         at = behind
     at = skip_sign(at, end, c"}")
-    return at == end and fields.reference.length <= REFERENCE_LONGEST
+    return (
+        at == end and fields.reference.length <= REFERENCE_LONGEST and fields.language.length <= LANGUAGE_LONGEST
+    )
 
 
 cdef inline bint read_csv(
@@ -253,6 +257,8 @@ cdef inline bint read_csv(
                 return False
             fields.reference = cell
         elif heading.column == LANGUAGE:
+            if cell.length > LANGUAGE_LONGEST:
+                return False
             fields.language = cell
         elif cell.length:
             if cell.length > VALUE_LONGEST or fields.count == VALUES_MOST:

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from engine.crm.marketing.campaigns import CAMPAIGNS
-from engine.crm.marketing.recipients import KEYS, RECIPIENTS
 from engine.crm.people import customers
 from engine.errors import RecordBroken
 from engine.store.table import Txn
-from engine.traffic import inbox, messages
+from engine.traffic import inbox, messages, sheets, slots
 from engine.traffic.inbox import INBOX, RECEIVED, Progress
 from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
 from engine.traffic.messages import DUE, MESSAGES, TALLY, State
+from engine.traffic.sheets import FED
+
+ROWS_MOST = 1 << 32
 
 
 def differences(txn: Txn) -> Iterator[str]:
@@ -45,7 +47,11 @@ def _messages(txn: Txn) -> Iterator[str]:
     unproven: set[tuple[int, ...]] = set()
     for (identifier,), message in MESSAGES.scan(txn):
         tally[message.group, message.state] += 1
-        by_number.add((message.number, identifier))
+        place = sheets.place_of(txn, identifier)
+        if place is None:
+            by_number.add((message.number, identifier))
+        elif slots.find(txn, *place)[0] != slots.WRITTEN:
+            yield f"slots: row {place[1]} of group {place[0]} has a record, and its slot does not say so"
         ended = message.state in (State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.FAILED)
         for index, part in enumerate(message.parts):
             if part.state is State.QUEUED and not ended:
@@ -54,6 +60,13 @@ def _messages(txn: Txn) -> Iterator[str]:
                 intents.add((identifier, index))
             if part.state is State.UNKNOWN:
                 unproven.add((part.sim, identifier, index))
+    for (group,), fed in sheets.FED.scan(txn):
+        for row, state in enumerate(slots.states(txn, group, fed.cursor)):
+            if state == slots.WRITTEN:
+                continue
+            tally[group, State.QUEUED if state == slots.WAITING else state] += 1
+            if state == State.SENDING:
+                yield f"slots: row {row} of group {group} is being sent without a record"
     yield from _compare("messages_by_number", set(messages.BY_NUMBER.scan(txn)), by_number)
     yield from _compare("due", {key for key, _ in DUE.scan(txn)}, due)
     yield from _compare("intents", {key for key, _ in INTENTS.scan(txn)}, intents)
@@ -66,7 +79,7 @@ def _messages(txn: Txn) -> Iterator[str]:
 
 def _references(txn: Txn) -> Iterator[str]:
     for key, reference in REFERENCES.scan(txn):
-        message = MESSAGES.find(txn, reference.message)
+        message = messages.find(txn, reference.message)
         if message is None or reference.part >= len(message.parts):
             yield f"references: {key} leads nowhere"
 
@@ -89,15 +102,21 @@ def _customers(txn: Txn) -> Iterator[str]:
 
 
 def _campaigns(txn: Txn) -> Iterator[str]:
+    numbers: set[tuple[int, int]] = set()
     for (identifier,), campaign in CAMPAIGNS.scan(txn):
-        rows = [row for (_, row), _ in RECIPIENTS.scan(txn, identifier)]
-        keys = sorted(row for _, row in KEYS.scan(txn, identifier))
-        if keys != rows:
-            yield f"recipient_keys: campaign {identifier} has {len(keys)} keys for {len(rows)} rows"
-        if not campaign.uploading and rows != list(range(campaign.rows)):
-            yield f"recipients: campaign {identifier} has {len(rows)} rows and says {campaign.rows}"
-        if campaign.cursor > campaign.rows:
-            yield f"campaigns: {identifier} has fed {campaign.cursor} of {campaign.rows} rows"
-        fed = sum(messages.tally(txn, identifier).values())
-        if fed != campaign.cursor:
-            yield f"tally: campaign {identifier} has fed {campaign.cursor} rows and made {fed} messages"
+        fed = FED.get(txn, identifier)
+        rows = [(number, row) for number, row in sheets.read_rows(txn, identifier, 0, ROWS_MOST)]
+        if not campaign.uploading and [number for number, _ in rows] != list(range(campaign.rows)):
+            yield f"sheets: campaign {identifier} has {len(rows)} rows and says {campaign.rows}"
+        if fed.rows != campaign.rows:
+            yield f"fed: campaign {identifier} has {campaign.rows} rows, {fed.rows} of which count"
+        if not fed.settled <= fed.cursor <= fed.rows:
+            yield f"fed: campaign {identifier} has fed {fed.cursor} of {fed.rows} rows, {fed.settled} are settled"
+        made = sum(messages.tally(txn, identifier).values())
+        if made != fed.cursor:
+            yield f"tally: campaign {identifier} has fed {fed.cursor} rows and made {made} messages"
+        for number, row in rows[: fed.rows]:
+            numbers.add((row.number, row.id))
+            if sheets.place_of(txn, row.id) != (identifier, number):
+                yield f"sheet_places: row {number} of campaign {identifier} is not where its id leads"
+    yield from _compare("row_numbers", set(messages.NUMBERS.scan(txn)), numbers)

@@ -16,8 +16,11 @@ from engine.access import tokens
 from engine.apps.router import router_of
 from engine.config import Settings
 from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, recipients, uploads
+from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing.arrival import Arrival
 from engine.crm.people import consent, customers, suppressions
+from engine.crm.people.suppressions import Suppressions
+from engine.migration import MIGRATIONS
 from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
 from engine.store.environment import Store
@@ -45,7 +48,6 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *customers.TABLES,
     *consent.TABLES,
     *suppressions.TABLES,
-    *recipients.TABLES,
     *campaigns.TABLES,
     *uploads.TABLES,
 )
@@ -81,7 +83,7 @@ class Engine:
         self.pepper = pepper
         self.clock = clock
         self.now_ms = clock.now_ms
-        self.store = Store(Path(settings.data), TABLES)
+        self.store = Store(Path(settings.data), TABLES, migrations=MIGRATIONS)
         rack = settings.modems
         self.pool = Pool(
             ModemSettings(
@@ -103,9 +105,12 @@ class Engine:
             settings.traffic.feed_ahead_s,
             Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
         )
+        self.suppressions = Suppressions(pepper)
+        self.store.follow(self.suppressions.follow)
         self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
         self.pool.attach(
-            on_free=self.scheduler.on_free,
+            on_wanted=self.scheduler.on_wanted,
+            on_done=self.scheduler.on_done,
             on_lost=self.scheduler.on_lost,
             on_received=self.inbound.received,
             on_change=self._modem_changed,
@@ -127,7 +132,7 @@ class Engine:
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
         with self.store.read() as txn:
-            message = messages.MESSAGES.get(txn, message_id)
+            message = messages.get(txn, message_id)
             sending = messages.GROUPS.find(txn, message.group) if message.group else None
         ready = sum(view.state in ("ready", "sending") for view in self.rack())
         waiting = self.scheduler.waiting_parts
@@ -146,6 +151,10 @@ class Engine:
     def is_settled(self) -> bool:
         """Whether nothing is due, nothing is in the air and everything that came in was answered."""
         return self.scheduler.is_idle and self.inbound.is_idle
+
+    async def receive(self, campaign: int) -> Arrival:
+        """An upload to a campaign begins.  Raises NotFound, Conflict."""
+        return await Arrival.begin(self.store, campaign, self.suppressions, self.now_ms)
 
     def any_token(self) -> bool:
         """Whether anybody could sign in at all."""

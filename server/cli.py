@@ -26,6 +26,7 @@ from engine import proof
 from engine.access import tokens
 from engine.config import Http, Settings, validate
 from engine.errors import CarillonError, ConfigError, StoreError
+from engine.migration import MIGRATIONS
 from engine.store import backup
 from engine.store.environment import Store
 from engine.wiring import TABLES, Clock
@@ -186,7 +187,7 @@ def simulate(
 def token(name: str, config: ConfigFile = None, data: DataFolder = None) -> None:
     """Make a bearer token for NAME and show it once.  The server must not be running."""
     settings = _settings(config, data)
-    store = Store(Path(settings.data), TABLES)
+    store = Store(Path(settings.data), TABLES, migrations=MIGRATIONS)
     try:
         made = tokens.fresh()
         store.write_now(tokens.add, made, name, Clock().now_ms())

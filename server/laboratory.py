@@ -14,9 +14,8 @@ from engine import numbers
 from engine.errors import NotFound
 from engine.sim.people import People, Reply
 from engine.sim.rack import Rack
-from engine.traffic import inbox
+from engine.traffic import inbox, messages
 from engine.traffic.inbox import Progress, Received
-from engine.traffic.messages import MESSAGES
 from engine.wiring import Clock, Engine
 
 __all__ = ["RackLaboratory", "Reply", "rack_of"]
@@ -52,7 +51,7 @@ class RackLaboratory:
     async def report(self, message_id: int, outcome: int, timeout_s: float) -> int:
         """Let the network report `outcome` for every sent part of a message, and wait until they were read."""
         with self._engine.store.read() as txn:
-            message = MESSAGES.get(txn, message_id)
+            message = messages.get(txn, message_id)
         number = numbers.from_key(message.number)
         imsis: list[str] = []
         for part in message.parts:

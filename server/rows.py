@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 import msgpack
 import msgspec
 
+from engine.crm.marketing import recipients
+from engine.crm.marketing.arrival import Arrival, Found
 from engine.crm.marketing.recipients import Row
 from engine.errors import Invalid, InvalidParam
 from server import problems
@@ -71,12 +73,16 @@ class Ndjson:
             if not line.strip():
                 continue
             self._row += 1
-            try:
-                yield self._row, self._decoder.decode(line)
-            except msgspec.ValidationError as error:
-                yield self._row, problems.param_of(error, self._row)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                yield self._row, InvalidParam("body", f"is not JSON: {error}", self._row)
+            yield self._row, self.one(self._row, line)
+
+    def one(self, row: int, line: bytes) -> Row | InvalidParam:
+        """The row in a line that is not blank."""
+        try:
+            return self._decoder.decode(line)
+        except msgspec.ValidationError as error:
+            return problems.param_of(error, row)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return InvalidParam("body", f"is not JSON: {error}", row)
 
 
 def _ends_in_quotes(line: bytes, is_open: bool) -> bool:
@@ -108,7 +114,7 @@ class Csv:
         self._lines = _Lines()
         self._open: list[bytes] = []  # lines of a record whose quote is open
         self._open_octets = 0
-        self._header: list[str] = []
+        self.columns: tuple[str, ...] = ()
         self._row = 0
 
     def feed(self, octets: bytes) -> Iterator[Read]:
@@ -121,57 +127,66 @@ class Csv:
         if self._open:
             self._row += 1
             yield self._row, InvalidParam("body", "a quote is opened and never closed", self._row)
-        if not self._header:
+        if not self.columns:
             raise Invalid(InvalidParam("body", "has no header line"))
 
     def _read(self, lines: list[bytes]) -> Iterator[Read]:
         for line in lines:
-            # A record goes on while a quote is open.
-            if self._open or b'"' in line:
-                is_open = _ends_in_quotes(line, bool(self._open))
-                self._open.append(line)
-                self._open_octets += len(line) + 1
-                if self._open_octets > LINE_LONGEST + 1:
-                    raise Invalid(InvalidParam("body", f"has a row of more than {LINE_LONGEST} octets"))
-                if is_open:
-                    continue
-            whole = b"\n".join(self._open) if self._open else line
-            self._open.clear()
-            self._open_octets = 0
-            if not whole.strip():
-                continue
-            yield from self._record(whole)
+            row = self.one(self._row + 1, line)
+            if row is not None:
+                self._row += 1
+                yield self._row, row
 
-    def _record(self, octets: bytes) -> Iterator[Read]:
-        number = self._row + 1 if self._header else 0
+    @property
+    def is_open(self) -> bool:
+        """Whether a quoted cell goes on in the next line."""
+        return bool(self._open)
+
+    def one(self, row: int, line: bytes) -> Row | InvalidParam | None:
+        """The row that ends with a line; None where none does, and for the header."""
+        # A record goes on while a quote is open.
+        if self._open or b'"' in line:
+            is_open = _ends_in_quotes(line, bool(self._open))
+            self._open.append(line)
+            self._open_octets += len(line) + 1
+            if self._open_octets > LINE_LONGEST + 1:
+                raise Invalid(InvalidParam("body", f"has a row of more than {LINE_LONGEST} octets"))
+            if is_open:
+                return None
+        whole = b"\n".join(self._open) if self._open else line
+        self._open.clear()
+        self._open_octets = 0
+        if not whole.strip():
+            return None
+        if not self.columns:
+            self._take_header(whole)
+            return None
         try:
-            text = octets.decode("utf-8-sig" if not self._header else "utf-8")
-            cells = next(csv.reader([text], strict=True))
+            cells = next(csv.reader([whole.decode()], strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
-            if not self._header:
-                raise Invalid(InvalidParam("body", f"the header cannot be read: {error}")) from error
-            self._row = number
-            yield number, InvalidParam("body", f"cannot be read: {error}", number)
-            return
-        if not self._header:
-            self._take_header([cell.strip() for cell in cells])
-            return
-        self._row = number
-        if len(cells) != len(self._header):
-            reason = f"has {len(cells)} columns, the header {len(self._header)}"
-            yield number, InvalidParam("body", reason, number)
-            return
-        named = dict(zip(self._header, cells, strict=True))
+            return InvalidParam("body", f"cannot be read: {error}", row)
+        if len(cells) != len(self.columns):
+            return InvalidParam("body", f"has {len(cells)} columns, the header {len(self.columns)}", row)
+        named = dict(zip(self.columns, cells, strict=True))
         values = {name: cell for name, cell in named.items() if name not in _OWN and cell}
-        yield number, Row(named["to"], named.get("client_ref", ""), named.get("language", ""), values)
+        return Row(named["to"], named.get("client_ref", ""), named.get("language", ""), values)
 
-    def _take_header(self, names: list[str]) -> None:
+    def _take_header(self, octets: bytes) -> None:
+        try:
+            cells = next(csv.reader([octets.decode("utf-8-sig")], strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise Invalid(InvalidParam("body", f"the header cannot be read: {error}")) from error
+        names = [cell.strip() for cell in cells]
         if "to" not in names:
             found = ", ".join(repr(name[:40]) for name in names[:10])
             raise Invalid(InvalidParam("to", f"is not a column of the header, which has {found}"))
+        for name in names:
+            if len(name) > recipients.NAME_LONGEST:
+                reason = f"the header has a name of more than {recipients.NAME_LONGEST} characters"
+                raise Invalid(InvalidParam("body", reason))
         if len(set(names)) != len(names):
             raise Invalid(InvalidParam("body", "the header names a column twice"))
-        self._header = names
+        self.columns = tuple(names)
 
 
 class Msgpack:
@@ -208,6 +223,65 @@ class Msgpack:
             return self._row, msgspec.convert(value, Row)
         except msgspec.ValidationError as error:
             return self._row, problems.param_of(error, self._row)
+
+
+class Body:
+    """The body of an upload on its way into an arrival: plain lines are the engine's, the others are read here."""
+
+    def __init__(self, media_type: str, arrival: Arrival, country: str | None) -> None:
+        self._reader = READERS[media_type]()
+        self._arrival = arrival
+        self._country = country
+        self._head = b""  # of CSV, until its header is whole
+        if not isinstance(self._reader, Csv):
+            arrival.expect(None, self._strange)
+
+    def feed(self, octets: bytes) -> None:
+        """Take octets, in any pieces.  Raises Invalid where what follows could not be found."""
+        if isinstance(self._reader, Msgpack):
+            for row, found in self._reader.feed(octets):
+                self._arrival.add(self._checked(row, found))
+        elif isinstance(self._reader, Csv) and not self._arrival.is_expecting:
+            self._feed_head(self._reader, octets)
+        else:
+            self._arrival.feed(octets)
+
+    def _feed_head(self, reader: Csv, octets: bytes) -> None:
+        self._head += octets
+        while b"\n" in self._head and not reader.columns:
+            line, _, self._head = self._head.partition(b"\n")
+            reader.one(0, line)
+        if reader.columns:
+            self._arrival.expect(reader.columns, self._strange)
+            self._arrival.feed(self._head)
+        elif len(self._head) > LINE_LONGEST:
+            raise Invalid(InvalidParam("body", f"has a line of more than {LINE_LONGEST} octets"))
+
+    def end(self) -> None:
+        """All of it has come.  Raises Invalid where the last row is not whole."""
+        if isinstance(self._reader, Csv) and not self._arrival.is_expecting:
+            self._feed_head(self._reader, b"\n")
+        self._arrival.end()
+        for row, found in self._reader.end():
+            self._arrival.add(self._checked(row, found))
+
+    def _strange(self, row: int, line: bytes) -> Found:
+        reader = self._reader
+        if isinstance(reader, Msgpack):
+            return None  # it has no lines
+        found = reader.one(row, line)
+        if isinstance(reader, Csv):
+            self._arrival.hold(reader.is_open)
+        return None if found is None else self._checked(row, found)
+
+    def _checked(self, row: int, found: Row | InvalidParam) -> tuple[int, str, str, dict[str, str]] | InvalidParam:
+        if isinstance(found, InvalidParam):
+            return found
+        try:
+            number = recipients.check(found, self._country)
+        except Invalid as error:
+            return InvalidParam(error.params[0].name, error.params[0].reason, row)
+        return number, found.client_ref, found.language, found.values
 
 
 READERS: Final[dict[str, type[Ndjson | Csv | Msgpack]]] = {

@@ -296,14 +296,15 @@ def report_words(percent: int) -> str:
 
 def result(row: campaigns.Result) -> views.ResultView:
     """One row of a campaign's results."""
+    message = row.message
     return views.ResultView(
         row=row.row + 1,
-        message_id=messages.name(row.recipient.id),
-        client_ref=row.recipient.client_ref or None,
-        to=campaigns.masked(row.recipient),
-        state=row.state.slug,
-        reason=(row.message.reason or None) if row.message else None,
-        updated_at=time(row.message.updated_ms) if row.message else None,
+        message_id=messages.name(message.id),
+        client_ref=message.client_ref or None,
+        to=numbers.mask(numbers.from_key(message.number)),
+        state=message.state.slug,
+        reason=message.reason or None,
+        updated_at=time(message.updated_ms),
     )
 
 

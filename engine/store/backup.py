@@ -25,7 +25,8 @@ import lmdb
 import msgspec
 
 from engine.errors import BackupBroken, Conflict, StoreError, StoreVersion
-from engine.store.environment import DATA_FILE, LOCK_FILE, META, SCHEMA, SCHEMA_VERSION, Store, lock, of_system
+from engine.store.disk import LOCK_FILE, lock, of_system
+from engine.store.environment import DATA_FILE, META, SCHEMA, SCHEMA_VERSION, Store
 from engine.store.table import Txn
 
 FORM: Final = 1  # of the manifest

@@ -14,21 +14,20 @@ Rules of this file:
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import logging
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import lmdb
 
-from engine.errors import StoreError, StoreFull, StoreLocked, StoreVersion
+from engine.errors import StoreError, StoreFull, StoreVersion
+from engine.store.disk import DISK_FULL, NO_SPACE, lock, make_room_for_readers, of_lmdb, of_system, store_error
 from engine.store.ids import LAST
 from engine.store.table import Keyed, Note, Table, Txn
 
@@ -37,7 +36,8 @@ P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+TABLES_GONE: Final = 16  # of all earlier schemas, at most
 MAP_SIZE: Final = 1 << 40  # address space only; the file grows as it is written
 
 # A group takes what waits, up to this much work, so that nobody waits long behind a crowd.
@@ -52,9 +52,6 @@ READERS_CHECKED_COMMITS: Final = 256
 RESERVE_OCTETS: Final = 4 << 20
 
 DATA_FILE: Final = "data.mdb"
-LOCK_FILE: Final = "carillon.lock"
-_READERS_FILE: Final = "lock.mdb"
-_READERS_OCTETS: Final = 8192  # LMDB's table of 126 readers, which it writes through a map
 
 META: Final = Table("meta", int, "B")
 SCHEMA: Final = 0
@@ -76,15 +73,29 @@ class _Job:
         self.error: BaseException | None = None
 
 
+class Migration(NamedTuple):
+    """How a directory of one schema becomes one of the next: `tables` are those that the next has no more."""
+
+    tables: tuple[Keyed, ...]
+    run: "Callable[[Store], None]"
+
+
 class Store:
     """An open data directory.
 
-    Raises StoreLocked where another process has it open, StoreVersion where a newer program wrote it, StoreFull where
-    the disk has no room for what an open directory needs.
+    One of an older schema is brought to the present one by `migrations`, which are known by the schema they leave.
+    Raises StoreLocked where another process has it open, StoreVersion where a newer program wrote it or an older one
+    did and it cannot be changed, StoreFull where the disk has no room for what an open directory needs.
     """
 
     def __init__(
-        self, directory: Path, tables: Iterable[Keyed], *, read_only: bool = False, map_size: int = MAP_SIZE
+        self,
+        directory: Path,
+        tables: Iterable[Keyed],
+        *,
+        migrations: Mapping[int, Migration] | None = None,
+        read_only: bool = False,
+        map_size: int = MAP_SIZE,
     ) -> None:
         self.directory = directory
         self.read_only = read_only
@@ -102,11 +113,11 @@ class Store:
             raise StoreError(f"two tables share a name: {sorted(names)}")
         try:
             if not read_only or (directory / DATA_FILE).exists():
-                _make_room_for_readers(directory)
+                make_room_for_readers(directory)
             self._env = lmdb.open(
                 str(directory),
                 map_size=map_size,
-                max_dbs=len(names),
+                max_dbs=len(names) + TABLES_GONE,
                 readonly=read_only,
                 mode=0o600,
                 max_spare_txns=4,
@@ -141,12 +152,12 @@ class Store:
         self.commits = 0
         self.flush_s = 0.0
         try:
-            self._check_schema()
+            self._check_schema(migrations or {})
         except StoreError:
             self.close()
             raise
 
-    def _check_schema(self) -> None:
+    def _check_schema(self, migrations: Mapping[int, Migration]) -> None:
         with self.read() as txn:
             found = META.find(txn, SCHEMA)
         if found is not None and found > SCHEMA_VERSION:
@@ -154,14 +165,42 @@ class Store:
                 f"{self.directory} has schema {found}, this program knows {SCHEMA_VERSION}: update Carillon"
             )
         if self.read_only:
+            if found is not None and found < SCHEMA_VERSION:
+                raise StoreVersion(self._of_older(found))
             return
         self._writer = threading.Thread(target=self._write_groups, name="carillon-writer", daemon=True)
         self._writer.start()
         if found is None:
             self.write_now(META.put, SCHEMA, SCHEMA_VERSION)
+            return
+        for schema in range(found, SCHEMA_VERSION):
+            if schema not in migrations:
+                raise StoreVersion(self._of_older(schema))
+            self._migrate(schema, migrations[schema])
+
+    def _of_older(self, schema: int) -> str:
+        return (
+            f"{self.directory} has schema {schema} of an older Carillon: start the server on it once, which brings it "
+            f"to {SCHEMA_VERSION}"
+        )
+
+    def _migrate(self, schema: int, migration: Migration) -> None:
+        log.warning("the data directory has schema %d: it is brought to %d", schema, schema + 1)
+        for table in migration.tables:
+            self._handles[table.name] = self._env.open_db(table.name.encode())
+        migration.run(self)
+        self.write_now(self._end_migration, schema + 1, migration.tables)
+        for table in migration.tables:
+            del self._handles[table.name]
+
+    @staticmethod
+    def _end_migration(txn: Txn, schema: int, gone: tuple[Keyed, ...]) -> None:
+        for table in gone:
+            txn.raw.drop(txn.handles[table.name], delete=False)
+        META.put(txn, SCHEMA, schema)
 
     def _opening_error(self, error: lmdb.Error) -> StoreError:
-        return type(ours := _of_lmdb(error, self.directory))(f"{self.directory}: {ours}")
+        return type(ours := of_lmdb(error, self.directory))(f"{self.directory}: {ours}")
 
     # -- reading
 
@@ -266,7 +305,7 @@ class Store:
         notes: list[Note] = []
         error: Exception | None = None
         if group[0].alone and not self._has_reserve and not self._keep_reserve():
-            error = StoreFull(_DISK_FULL)
+            error = StoreFull(DISK_FULL)
         else:
             error = self._attempt(group, notes)
             if isinstance(error, StoreFull) and self._has_reserve:
@@ -300,7 +339,7 @@ class Store:
                 raise
         except Exception as error:  # noqa: BLE001  the writer's boundary: the error belongs to the callers
             notes.clear()
-            return _store_error(error, self.directory)
+            return store_error(error, self.directory)
         return None
 
     def _keep_reserve(self) -> bool:
@@ -309,7 +348,7 @@ class Store:
             os.posix_fallocate(self._lock_fd, 0, RESERVE_OCTETS)
         except OSError as error:
             # A file system that cannot set anything aside has no reserve to wait for.
-            self._has_reserve = error.errno not in _NO_SPACE
+            self._has_reserve = error.errno not in NO_SPACE
             if not self._has_reserve:
                 os.ftruncate(self._lock_fd, 0)
         else:
@@ -333,7 +372,7 @@ class Store:
             child.commit()
         except Exception as error:  # one change is refused; its child undoes it and the group goes on
             child.abort()
-            job.error = _store_error(error, self.directory)
+            job.error = store_error(error, self.directory)
             if isinstance(error, lmdb.Error) and isinstance(job.error, StoreFull):
                 raise
         else:
@@ -383,80 +422,8 @@ class Store:
             self._lock_fd = -1
 
 
-def lock(directory: Path) -> int:
-    """The descriptor whose closing gives the directory back.  Raises StoreLocked, OSError."""
-    descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise StoreLocked(f"{directory} is in use by another process") from error
-        raise
-    return descriptor
-
-
-def _make_room_for_readers(directory: Path) -> None:
-    """LMDB makes its table of readers as a hole and writes into it through a map: a full disk would be a SIGBUS.
-
-    Opens the file only where it is not whole yet and so nobody uses it: closing it would drop our own locks on it.
-    Raises OSError where there is no room; what else is wrong with the file LMDB finds out.
-    """
-    path = directory / _READERS_FILE
-    try:
-        if path.exists() and path.stat().st_blocks * 512 >= _READERS_OCTETS:
-            return
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, _READERS_OCTETS)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise
-
-
 def _resolve(job: _Job) -> None:
     if job.error is not None:
         job.future.set_exception(job.error)
     else:
         job.future.set_result(job.result)
-
-
-_DISK_FULL: Final = "the disk that holds the data is full: nothing of the change was kept"
-_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
-_NO_SPACE_TEXTS: Final = tuple(os.strerror(number) for number in _NO_SPACE)
-_IO_TEXT: Final = os.strerror(errno.EIO)
-_NEARLY_NONE_OCTETS: Final = 1 << 20
-
-
-def of_system(error: OSError, path: Path) -> StoreError:
-    """The operating system's error about `path` or a file below it, in our words."""
-    kind = StoreFull if error.errno in _NO_SPACE else StoreError
-    return kind(f"{path}: {error.strerror or error}")
-
-
-def _store_error(error: Exception, directory: Path) -> Exception:
-    """LMDB's errors in our words; any other passes as it is."""
-    return _of_lmdb(error, directory) if isinstance(error, lmdb.Error) else error
-
-
-def _of_lmdb(error: lmdb.Error, directory: Path) -> StoreError:
-    if isinstance(error, lmdb.MapFullError):
-        return StoreFull("the store's address space is full: nothing of the change was kept")
-    if isinstance(error, lmdb.DiskError) or _is_no_space(str(error), directory):
-        return StoreFull(_DISK_FULL)
-    return StoreError(str(error))
-
-
-def _is_no_space(said: str, directory: Path) -> bool:
-    if said.endswith(_NO_SPACE_TEXTS):
-        return True
-    if not said.endswith(_IO_TEXT):
-        return False
-    # LMDB calls a write that was cut short an I/O error.  What it had written until then fills the disk still.
-    try:
-        disk = os.statvfs(directory)
-    except OSError:
-        return False
-    return disk.f_bavail * disk.f_frsize < _NEARLY_NONE_OCTETS

@@ -4,6 +4,7 @@
     Unique    key -> id, where a key may stand for one id only
     Index     key alone; the last field of the key is the id it leads to
     Line      key -> record, and every put or removal is told to the store's followers after the commit
+    Octets    key -> octets as they are, for what native code packs and reads
 
 A key is one value or a tuple of values in a fixed `struct` layout, big-endian, so that octet order is the
 order of the fields.  Knows no noun.
@@ -78,6 +79,22 @@ class Keyed:
         finally:
             cursor.close()
 
+    def at_or_before(self, txn: Txn, key: Key) -> tuple[tuple[Any, ...], bytes] | None:
+        """The highest entry whose key is `key` or lower, with its raw value; None where there is none."""
+        packed = self._key(key)
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            if cursor.set_range(packed):
+                if cursor.key() != packed and not cursor.prev():
+                    return None
+            elif not cursor.last():
+                return None
+            return self.layout.unpack(cursor.key()), cast("bytes", cursor.value())
+
+    def keys(self, txn: Txn) -> Iterator[bytes]:
+        """All keys, packed, in order."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            yield from cast("Iterator[bytes]", cursor.iternext(keys=True, values=False))
+
     def last_key(self, txn: Txn) -> tuple[Any, ...] | None:
         """The highest key, or None where there is none."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
@@ -113,6 +130,10 @@ class Table(Keyed, Generic[T]):
     def __init__(self, name: str, kind: type[T], layout: str = "Q", version: int = 1) -> None:
         super().__init__(name, layout)
         self._codec: RecordCodec[T] = RecordCodec(kind, version)
+
+    def decode(self, key: Key, value: bytes) -> T:
+        """The record in a raw value that stood under `key`.  Raises RecordBroken."""
+        return self._decode(self._key(key), value)
 
     def _decode(self, key: bytes, value: bytes) -> T:
         try:
@@ -215,3 +236,27 @@ class Line(Table[T]):
         if gone:
             txn.notes.append(Note(self.name, key if type(key) is tuple else (key,), None))
         return gone
+
+
+class Octets(Keyed):
+    """key -> octets as they are: whoever reads them checks them."""
+
+    def find(self, txn: Txn, key: Key) -> bytes | None:
+        """The octets, or None."""
+        return cast("bytes | None", txn.raw.get(self._key(key), db=txn.handles[self.name]))
+
+    def put(self, txn: Txn, key: Key, octets: bytes) -> None:
+        """Write or replace."""
+        txn.raw.put(self._key(key), octets, db=txn.handles[self.name])
+
+    def remove(self, txn: Txn, key: Key) -> bool:
+        """Whether there was something to remove."""
+        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+
+    def scan(
+        self, txn: Txn, *prefix: int | bytes, after: Key | None = None, reverse: bool = False
+    ) -> Iterator[tuple[tuple[Any, ...], bytes]]:
+        """(key, octets) in key order below `prefix`, behind `after`."""
+        behind = None if after is None else self._key(after)
+        for key, value in self._scan(txn, self._prefix(prefix), behind, reverse):
+            yield self.layout.unpack(key), value

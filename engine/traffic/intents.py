@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
 from engine.traffic import messages, sims
-from engine.traffic.messages import MESSAGES, Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
+from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.retry import Again, GiveUp
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
@@ -74,7 +74,7 @@ def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[Claimed]
 
     All in one transaction, before a PDU is written to any line.
     """
-    found = [MESSAGES.find(txn, pick.message) for pick in picks]
+    found = [messages.find(txn, pick.message) for pick in picks]
     asked = [
         message
         for pick, message in zip(picks, found, strict=True)
@@ -111,7 +111,7 @@ def expire(txn: Txn, identifiers: list[int], now_ms: int) -> list[int]:
     """End those of the messages that have parts to claim and whose deadline has passed; which those were."""
     expired = []
     for identifier in identifiers:
-        message = MESSAGES.find(txn, identifier)
+        message = messages.find(txn, identifier)
         if message is not None and _refusal(message, Pick(identifier, 0), now_ms) is _EXPIRED:
             _obey(txn, Pick(identifier, 0), message, 0, _EXPIRED, now_ms)
             expired.append(identifier)
@@ -173,7 +173,7 @@ def _change(txn: Txn, message: Message, index: int, part: Part, now_ms: int, rea
 
 def _closed(txn: Txn, identifier: int, part: int) -> Message | None:
     """The message, its part's intent taken away; None where there was no such intent."""
-    return MESSAGES.get(txn, identifier) if INTENTS.remove(txn, (identifier, part)) else None
+    return messages.get(txn, identifier) if INTENTS.remove(txn, (identifier, part)) else None
 
 
 def mark_sent(txn: Txn, identifier: int, index: int, reference: int, now_ms: int) -> None:
@@ -184,7 +184,7 @@ def mark_sent(txn: Txn, identifier: int, index: int, reference: int, now_ms: int
     part = message.parts[index]
     conclude(txn, part.sim, reference, now_ms)
     # Read again: the message may have been among those concluded about.
-    message = MESSAGES.get(txn, identifier)
+    message = messages.get(txn, identifier)
     sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=now_ms)
     expect_report(txn, message, index, sent)
     _change(txn, message, index, sent, now_ms)
@@ -234,7 +234,7 @@ def mark_refused(
     part = msgspec.structs.replace(message.parts[index], state=State.FAILED)
     number = -1 if error is None else error
     _change(txn, message, index, part, now_ms, decision.reason, number)
-    _fail(txn, MESSAGES.get(txn, identifier), decision.reason, now_ms)
+    _fail(txn, messages.get(txn, identifier), decision.reason, now_ms)
 
 
 def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int) -> None:
@@ -267,7 +267,7 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
     if tried == 0:
         for (_, identifier, index), _ in since:
             UNPROVEN.remove(txn, (sim, identifier, index))
-            message = MESSAGES.get(txn, identifier)
+            message = messages.get(txn, identifier)
             if message.parts[index].state is State.UNKNOWN:
                 _requeue(txn, message, index, now_ms, now_ms, counted=False)
     elif tried == len(since):
@@ -292,7 +292,7 @@ def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
 
 def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: int, now_ms: int) -> None:
     """An unknown part did go: a report, or a person, says so."""
-    message = MESSAGES.get(txn, identifier)
+    message = messages.get(txn, identifier)
     part = message.parts[index]
     row = UNPROVEN.find(txn, (part.sim, identifier, index))
     UNPROVEN.remove(txn, (part.sim, identifier, index))
@@ -316,7 +316,7 @@ def _follow(txn: Txn, sim: int, proven: Unproven, reference: int) -> None:
 
 def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> Message:
     """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""
-    message = MESSAGES.get(txn, identifier)
+    message = messages.get(txn, identifier)
     if message.state is not State.UNKNOWN:
         raise Conflict(f"the message is {message.state.slug}, not unknown")
     for index, part in enumerate(message.parts):
@@ -326,19 +326,19 @@ def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> M
             prove_sent(txn, identifier, index, -1, now_ms, now_ms)
             continue
         UNPROVEN.remove(txn, (part.sim, identifier, index))
-        now = MESSAGES.get(txn, identifier)
+        now = messages.get(txn, identifier)
         if resolution is Resolution.RESEND:
             _requeue(txn, now, index, now_ms, now_ms, counted=True)
         else:
             _change(txn, now, index, msgspec.structs.replace(part, state=State.FAILED), now_ms, "resolved_failed")
     if resolution is Resolution.FAILED:
-        _fail(txn, MESSAGES.get(txn, identifier), "resolved_failed", now_ms)
-    return MESSAGES.get(txn, identifier)
+        _fail(txn, messages.get(txn, identifier), "resolved_failed", now_ms)
+    return messages.get(txn, identifier)
 
 
 def mark_report(txn: Txn, identifier: int, index: int, outcome: int, state: State, reason: str, now_ms: int) -> bool:
     """Write a status report's outcome into its part; whether that changed anything.  Never downgrades."""
-    message = MESSAGES.find(txn, identifier)
+    message = messages.find(txn, identifier)
     if message is None:
         return False
     part = message.parts[index]

@@ -1,199 +1,108 @@
-"""Messages and their parts: the record, its states, its tables, and how a message comes in and leaves.
+"""Messages: where they are kept, and how one comes in, changes and leaves.
 
-A message shows the lowest state of its parts (failed < unknown < sending < sent < undelivered < delivered); a part
-without an intent counts as sending once another part has one.  Every change of state moves one unit in TALLY in
-the same transaction, so counters are exact at every moment.
+Most have a record; a row of a campaign has none as long as its slot can say what became of it (sheets.py), and gets
+one with the first change that a slot cannot hold.  Every change of state moves one unit in TALLY in the same
+transaction, so counters are exact at every moment.
 
-    DUE holds an entry for a message exactly as long as one of its parts still has to be claimed.
+    DUE holds an entry for a message with a record exactly as long as one of its parts still has to be claimed.
 
 `group` is opaque here: a campaign's id, or 0.  Knows no campaigns and no modems.
 """
 
+import heapq
+import itertools
 from collections.abc import Callable, Iterator
-from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 import msgspec
 
 from engine import numbers, sms
-from engine.errors import CodecError, Conflict, Invalid, InvalidParam
+from engine.errors import CodecError, Conflict, Invalid, InvalidParam, NotFound
 from engine.store import ids
-from engine.store.table import Index, Line, Table, Txn
-from engine.traffic import events
+from engine.store.runs import Runs
+from engine.store.table import Index, Keyed, Line, Note, Table, Txn
+from engine.traffic import events, sheets, slots
+from engine.traffic.message import (
+    NEWS,
+    OPEN,
+    PURPOSES,
+    SEND,
+    WAITING,
+    Due,
+    Feed,
+    Gate,
+    Lane,
+    Message,
+    OnUnknown,
+    Part,
+    Pick,
+    Resolution,
+    Sending,
+    State,
+    Verdict,
+    concatenation_of,
+    envelope,
+    name,
+    pinned_to,
+    rolled_up,
+)
+
+# The door of traffic: what others may know of messages, wherever it is written.
+__all__ = [
+    "BY_NUMBER",
+    "DUE",
+    "GROUPS",
+    "MESSAGES",
+    "NUMBERS",
+    "OPEN",
+    "PURPOSES",
+    "SEND",
+    "TABLES",
+    "TALLY",
+    "WAITING",
+    "Due",
+    "Feed",
+    "Gate",
+    "Lane",
+    "Message",
+    "OnUnknown",
+    "Part",
+    "Pick",
+    "Resolution",
+    "Sending",
+    "State",
+    "Verdict",
+    "cancel",
+    "cancel_all",
+    "count",
+    "end",
+    "enqueue",
+    "envelope",
+    "find",
+    "get",
+    "leave_line",
+    "line_up",
+    "listed",
+    "name",
+    "of_number",
+    "pinned_to",
+    "record_ended",
+    "rolled_up",
+    "store",
+    "tally",
+    "withdraw",
+]
 
 DEADLINE_MS: Final = 24 * 3_600_000  # what a message without `expires_at` gets
-OUTCOMELESS: Final = -1
-
-
-class State(IntEnum):
-    """The states of engine messages; the slug on the wire is the name in lower case."""
-
-    ACCEPTED = 0
-    QUEUED = 1
-    HELD = 2
-    SENDING = 3
-    SENT = 4
-    DELIVERED = 5
-    UNDELIVERED = 6
-    UNKNOWN = 7
-    SUPPRESSED = 8
-    CANCELLED = 9
-    EXPIRED = 10
-    FAILED = 11
-
-    @property
-    def slug(self) -> str:
-        """As JSON and events show it."""
-        return self.name.lower()
-
-
-WAITING: Final = frozenset({State.ACCEPTED, State.QUEUED, State.HELD})
-OPEN: Final = WAITING | {State.SENDING}
-# The lowest of its parts is what a message shows.
-_LADDER: Final = (
-    State.FAILED,
-    State.UNKNOWN,
-    State.SENDING,
-    State.SENT,
-    State.UNDELIVERED,
-    State.DELIVERED,
-)
-# States that are told as events; the others are nobody's news.
-_NEWS: Final = frozenset(
-    {State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED, State.UNKNOWN, State.SUPPRESSED, State.EXPIRED}
-)
-
-
-class Lane(IntEnum):
-    """Highest first."""
-
-    OTP = 0
-    HIGH = 1
-    NORMAL = 2
-    BULK = 3
-
-
-class OnUnknown(IntEnum):
-    """What becomes of a part of which nobody can prove whether it went."""
-
-    HOLD = 0
-    AWAIT_REPORT = 1
-    RESEND = 2
-
-
-class Resolution(StrEnum):
-    """What a person may say of an unknown message."""
-
-    SENT = "sent"
-    FAILED = "failed"
-    RESEND = "resend"
-
-
-PURPOSES: Final = ("marketing", "survey", "research", "service", "transactional", "legal")
-
-
-class Part(msgspec.Struct, frozen=True, array_like=True):
-    """One TPDU.  `sim` is the IMSI as a number, `reference` the modem's TP-MR or -1, `outcome` the TP-ST or -1, which
-    was reported at `reported_ms`.
-    """
-
-    state: State = State.QUEUED
-    sim: int = 0
-    reference: int = -1
-    attempt: int = 0
-    sent_ms: int = 0
-    outcome: int = OUTCOMELESS
-    reported_ms: int = 0
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True):
-    """What one person is sent.  `number` is E.164 as an integer; times are epoch milliseconds, 0 for none."""
-
-    id: int
-    number: int
-    text: str
-    purpose: str = "service"
-    lane: Lane = Lane.NORMAL
-    group: int = 0
-    client_ref: str = ""
-    source: str = "api"
-    alphabet: str = "auto"
-    wants_report: bool = False
-    on_unknown: OnUnknown = OnUnknown.HOLD
-    concatenation: int = 0
-    not_before_ms: int = 0
-    expires_ms: int = 0
-    in_reply_to: int = 0
-    weight: int = 1
-    tag: str = ""
-    state: State = State.QUEUED
-    reason: str = ""
-    error: int = -1
-    due_ms: int = 0
-    updated_ms: int = 0
-    parts: tuple[Part, ...] = (Part(),)
-    national: str = "off"
-    transliterate: bool = False
-    flash: bool = False
-
-
-class Due(msgspec.Struct, frozen=True, array_like=True):
-    """What the scheduler must know of a waiting message: `sim` is the one its earlier parts left by, or 0."""
-
-    group: int
-    parts: int
-    weight: int
-    sim: int
-
-
-class Pick(msgspec.Struct, frozen=True):
-    """A message whose next part the scheduler would like to send, and by which SIM."""
-
-    message: int
-    sim: int
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What the gate says to a pick: `state` SENDING sends it; QUEUED or HELD keeps it (`until_ms` 0: until somebody
-    resumes its group); SUPPRESSED, CANCELLED and EXPIRED end it.
-    """
-
-    state: State
-    reason: str = ""
-    until_ms: int = 0
-
-    @property
-    def sends(self) -> bool:
-        """Whether the part may go."""
-        return self.state is State.SENDING
-
-
-SEND: Final = Verdict(State.SENDING)
-
-
-class Sending(StrEnum):
-    """Whether a group's messages may be picked: told by one small write, however many there are."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-
-
-Gate = Callable[[Txn, "list[Message]", int], "list[Verdict]"]
-Feed = Callable[[Txn, int, int], int]
 
 MESSAGES: Final = Table("messages", Message)
 DUE: Final = Line("due", Due, "BQQ")  # lane, due_ms, id
 BY_NUMBER: Final = Index("messages_by_number", "QQ")  # number, id
 TALLY: Final = Table("tally", int, "QB")  # group, state
 GROUPS: Final = Line("groups", str)  # group -> Sending
+NUMBERS: Final = Runs("row_numbers")  # number, id: of the rows of sheets
 
-TABLES: Final = (MESSAGES, DUE, BY_NUMBER, TALLY, GROUPS)
-
-
-def name(identifier: int) -> str:
-    """The id on the wire."""
-    return ids.render("msg", identifier)
+TABLES: Final[tuple[Keyed, ...]] = (MESSAGES, DUE, BY_NUMBER, TALLY, GROUPS, *NUMBERS.tables, *sheets.TABLES)
 
 
 # -- counting
@@ -218,18 +127,6 @@ def tally(txn: Txn, group: int) -> dict[State, int]:
 # -- coming in
 
 
-def envelope(message: Message, validity_s: int | None = None) -> sms.Envelope:
-    """All that its parts say but the text: what is measured and what is sent have the same."""
-    return sms.Envelope(
-        alphabet=message.alphabet,
-        national=message.national,
-        transliterate=message.transliterate,
-        message_class=0 if message.flash else None,
-        validity_s=validity_s,
-        wants_report=message.wants_report,
-    )
-
-
 def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
     """Store a new message and put it in the due line; returns it with its id, parts and deadline filled in.
 
@@ -244,16 +141,14 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
     message = msgspec.structs.replace(
         message,
         id=identifier,
-        # Consecutive messages of one millisecond differ in the counter, others in the time.
-        concatenation=(identifier ^ identifier >> ids.COUNTER_BITS) & 0xFF,
+        concatenation=concatenation_of(identifier),
         expires_ms=expires_ms,
         state=State.ACCEPTED if later else State.QUEUED,
         due_ms=max(now_ms, message.not_before_ms),
         updated_ms=now_ms,
         parts=(Part(),) * parts,
     )
-    MESSAGES.put(txn, identifier, message)
-    BY_NUMBER.add(txn, message.number, identifier)
+    _put(txn, message)
     count(txn, message.group, message.state, 1)
     line_up(txn, message)
     return message
@@ -261,26 +156,41 @@ def enqueue(txn: Txn, message: Message, now_ms: int) -> Message:
 
 def record_ended(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     """Store a message that ends before it could wait: a row that the gate turned away."""
-    try:
-        parts = (Part(),) * sms.measure(message.text, envelope(message)).parts
-    except CodecError:
-        # It goes nowhere: that it could not have gone either is nobody's concern.
-        parts = (Part(),)
-    message = msgspec.structs.replace(
-        message, state=verdict.state, reason=verdict.reason, updated_ms=now_ms, parts=parts
-    )
-    MESSAGES.put(txn, message.id, message)
-    BY_NUMBER.add(txn, message.number, message.id)
+    if message.packed_row >= 0 and verdict.reason in slots.CODES:
+        message = _end_row(txn, message, verdict.state, verdict.reason, now_ms)
+    else:
+        try:
+            parts = (Part(),) * sms.measure(message.text, envelope(message)).parts
+        except CodecError:
+            # It goes nowhere: that it could not have gone either is nobody's concern.
+            parts = (Part(),)
+        message = msgspec.structs.replace(
+            message, state=verdict.state, reason=verdict.reason, updated_ms=now_ms, parts=parts
+        )
+        _put(txn, message)
     count(txn, message.group, message.state, 1)
     _tell(txn, message, now_ms)
 
 
+def _put(txn: Txn, message: Message) -> None:
+    """Write the record; what was a row is none any more."""
+    if message.packed_row >= 0:
+        slots.write_out(txn, message.group, message.packed_row)
+    else:
+        BY_NUMBER.add(txn, message.number, message.id)
+    MESSAGES.put(txn, message.id, msgspec.structs.replace(message, packed_row=-1))
+
+
+def _end_row(txn: Txn, message: Message, state: State, reason: str, now_ms: int) -> Message:
+    """Let the row's slot say that it ended without being sent."""
+    opened = slots.Slots(txn)
+    attempt = message.parts[0].attempt
+    opened.put(message.group, message.packed_row, state, attempt, reason=slots.CODES[reason], sent_ms=now_ms)
+    opened.flush()
+    return msgspec.structs.replace(message, state=state, reason=reason, updated_ms=now_ms)
+
+
 # -- changing
-
-
-def pinned_to(message: Message) -> int:
-    """The SIM by which parts of the message went, so that the others must follow; 0 where none did."""
-    return next((part.sim for part in message.parts if part.state not in (State.QUEUED, State.FAILED)), 0)
 
 
 def line_up(txn: Txn, message: Message) -> None:
@@ -298,17 +208,25 @@ def leave_line(txn: Txn, message: Message) -> None:
 
 def store(txn: Txn, old: Message, new: Message, now_ms: int) -> Message:
     """Write `new` over `old`: the tally moves with the state, and news becomes an event."""
-    new = msgspec.structs.replace(new, updated_ms=now_ms)
+    new = msgspec.structs.replace(new, updated_ms=now_ms, packed_row=-1)
     MESSAGES.put(txn, new.id, new)
+    if old.packed_row >= 0:
+        slots.write_out(txn, old.group, old.packed_row)
+        if new.state in OPEN and any(part.state is State.QUEUED for part in new.parts):
+            line_up(txn, new)
+    _follow(txn, old, new, now_ms)
+    return new
+
+
+def _follow(txn: Txn, old: Message, new: Message, now_ms: int) -> None:
     if new.state is not old.state:
         count(txn, old.group, old.state, -1)
         count(txn, new.group, new.state, 1)
         _tell(txn, new, now_ms)
-    return new
 
 
 def _tell(txn: Txn, message: Message, now_ms: int) -> None:
-    if message.state in _NEWS:
+    if message.state in NEWS:
         detail: dict[str, Any] = {"reason": message.reason} if message.reason else {}
         if message.error >= 0:
             detail["cms_error"] = message.error
@@ -319,19 +237,19 @@ def _tell(txn: Txn, message: Message, now_ms: int) -> None:
 
 def end(txn: Txn, message: Message, state: State, reason: str, now_ms: int) -> Message:
     """Take a message that has no open intent out of the line, for good."""
+    if message.packed_row >= 0 and reason in slots.CODES:
+        # It stands in the scheduler's line only: that it left must be told all the same.
+        txn.notes.append(Note(DUE.name, (message.lane, message.due_ms, message.id), None))
+        ended = _end_row(txn, message, state, reason, now_ms)
+        _follow(txn, message, ended, now_ms)
+        return ended
     leave_line(txn, message)
     return store(txn, message, msgspec.structs.replace(message, state=state, reason=reason), now_ms)
 
 
-def rolled_up(parts: tuple[Part, ...]) -> State:
-    """The state that a message with these parts shows; at least one of them must have been claimed once."""
-    present = {State.SENDING if part.state is State.QUEUED else part.state for part in parts}
-    return next(state for state in _LADDER if state in present)
-
-
 def cancel(txn: Txn, identifier: int, now_ms: int) -> Message:
     """End a message of which no part was given to a modem.  Raises NotFound, Conflict once it is on its way."""
-    message = MESSAGES.get(txn, identifier)
+    message = get(txn, identifier)
     if message.state is State.CANCELLED:
         return message
     if message.state not in WAITING:
@@ -342,9 +260,11 @@ def cancel(txn: Txn, identifier: int, now_ms: int) -> Message:
 def withdraw(txn: Txn, number: int, wanted: Callable[[Message], bool], reason: str, now_ms: int) -> int:
     """Suppress every waiting message to `number` that is `wanted`; how many there were."""
     ended = 0
-    for _, identifier in list(BY_NUMBER.scan(txn, number)):
-        message = MESSAGES.get(txn, identifier)
-        if message.state in WAITING and wanted(message):
+    for identifier in list(of_number(txn, number)):
+        message = find(txn, identifier)
+        # A row that was not fed yet meets the gate when its turn comes.
+        is_fed = message is not None and (message.packed_row < 0 or message.state is not State.ACCEPTED)
+        if message is not None and is_fed and message.state in WAITING and wanted(message):
             end(txn, message, State.SUPPRESSED, reason, now_ms)
             ended += 1
     return ended
@@ -354,7 +274,7 @@ def cancel_all(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> in
     """Cancel those of the messages that still wait; how many there were."""
     ended = 0
     for identifier in identifiers:
-        message = MESSAGES.find(txn, identifier)
+        message = find(txn, identifier)
         if message is not None and message.state in WAITING:
             end(txn, message, State.CANCELLED, reason, now_ms)
             ended += 1
@@ -364,19 +284,32 @@ def cancel_all(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> in
 # -- looking up
 
 
+def find(txn: Txn, identifier: int) -> Message | None:
+    """The message, or None."""
+    return MESSAGES.find(txn, identifier) or sheets.find(txn, identifier, GROUPS)
+
+
+def get(txn: Txn, identifier: int) -> Message:
+    """The message.  Raises NotFound."""
+    message = find(txn, identifier)
+    if message is None:
+        raise NotFound("there is no such message")
+    return message
+
+
+def of_number(txn: Txn, number: int, before: int = 0) -> Iterator[int]:
+    """Ids of the messages to `number`, newest first, older than id `before` (0: from the newest)."""
+    after = (number, before) if before else None
+    recorded = (identifier for _, identifier in BY_NUMBER.scan(txn, number, after=after, reverse=True))
+    return heapq.merge(recorded, NUMBERS.find(txn, number, before), reverse=True)
+
+
 def listed(txn: Txn, number: str | None, before: int, limit: int) -> Iterator[Message]:
     """Messages newest first, those to `number` only where one is given, older than id `before` (0: from the newest)."""
     if number is None:
-        for _, message in MESSAGES.scan(txn, after=before or None, reverse=True):
-            if limit <= 0:
-                return
-            limit -= 1
-            yield message
-        return
-    key = numbers.to_key(number)
-    after = (key, before) if before else None
-    for _, identifier in BY_NUMBER.scan(txn, key, after=after, reverse=True):
-        if limit <= 0:
-            return
-        limit -= 1
-        yield MESSAGES.get(txn, identifier)
+        recorded = (message for _, message in MESSAGES.scan(txn, after=before or None, reverse=True))
+        found = heapq.merge(recorded, sheets.newest(txn, before, GROUPS), key=lambda one: one.id, reverse=True)
+    else:
+        ids_found = of_number(txn, numbers.to_key(number), before)
+        found = (message for identifier in ids_found if (message := find(txn, identifier)) is not None)
+    yield from itertools.islice(found, limit)

@@ -14,7 +14,7 @@ from engine.store import ids
 from engine.store.table import Table, Txn
 from engine.traffic import events, intents, messages
 from engine.traffic.intents import INTENTS, REFERENCES, Reference
-from engine.traffic.messages import MESSAGES, OnUnknown, State
+from engine.traffic.messages import OnUnknown, State
 
 # Networks write the recipient in national or international form; so many last digits must agree.
 SUFFIX_DIGITS: Final = 8
@@ -105,15 +105,15 @@ def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
     It must not prove another part to the same recipient.
     """
     for number in {row.number for _, _, row in intents.unproven(txn, sim) if _same(report.recipient, row.number)}:
-        for _, identifier in messages.BY_NUMBER.scan(txn, number):
-            for part in MESSAGES.get(txn, identifier).parts:
+        for identifier in messages.of_number(txn, number):
+            for part in messages.get(txn, identifier).parts:
                 if (part.sim, part.reference) == (sim, report.reference) and abs(part.sent_ms - at_ms) <= REPEAT_MS:
                     return part.outcome >= 0
     return False
 
 
 def _could_mean(txn: Txn, report: Report, message_id: int) -> bool:
-    message = MESSAGES.find(txn, message_id)
+    message = messages.find(txn, message_id)
     return message is not None and _same(report.recipient, message.number)
 
 
@@ -188,7 +188,7 @@ def _prove_all(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> 
 def _prove(txn: Txn, sim: int, candidate: Candidate, report: Report, at_ms: int, now_ms: int) -> None:
     """The report shows that an unknown part went; under `hold` that is evidence for a person, not a verdict."""
     identifier, index, _ = candidate
-    message = MESSAGES.get(txn, identifier)
+    message = messages.get(txn, identifier)
     if message.on_unknown is OnUnknown.HOLD:
         _note(txn, identifier, index, report, now_ms)
         return

@@ -17,20 +17,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import Final, NamedTuple
 
 from engine import numbers, sms
 from engine._queue import DueLine
 from engine.errors import ModemError, StoreError, SubmitRefused, SubmitUnknown
-from engine.modem.pool import Modem
+from engine.modem.pool import Modem, Submission
 from engine.store.environment import Store
 from engine.store.table import Note, Txn
-from engine.traffic import intents, messages, receipts, retry
+from engine.traffic import intents, messages, receipts, retry, sheets
 from engine.traffic.intents import Claimed
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Message, Pick, Sending, State
 from engine.traffic.rests import Rests
+from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
 
@@ -117,11 +117,17 @@ class Scheduler:
 
     # -- what the modems tell
 
-    def on_free(self, modem: Modem) -> None:
-        """A modem can take a part."""
+    def on_wanted(self, modem: Modem) -> None:
+        """A modem can take a part; nothing is given ahead."""
+        if not modem.is_free:
+            return
         self._modems.add(modem.port)
         self._free[modem.port] = modem
         self._wake.set()
+
+    def on_done(self, _: Modem, job: Submission) -> None:
+        """A part has its outcome."""
+        self._land(job.tag, job.outcome)
 
     def on_lost(self, modem: Modem) -> None:
         """A modem is gone; what it had in flight lands as an error of its own."""
@@ -136,6 +142,8 @@ class Scheduler:
                 self._line_up(key[0], key[1], key[2], value)
             elif line == GROUPS.name:
                 self._regroup(key[0], value)
+            elif line == sheets.FEEDING:
+                self._take_rows(key[0], value)
             else:
                 continue
             self._wake.set()
@@ -150,6 +158,10 @@ class Scheduler:
             if due.sim:
                 self._pins[identifier] = due.sim
             self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight)
+
+    def _take_rows(self, group: int, feeding: Feeding) -> None:
+        for identifier, _, parts in feeding.rows:
+            self._line.push(identifier, group, feeding.lane, feeding.due_ms, parts, feeding.weight)
 
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
@@ -220,6 +232,8 @@ class Scheduler:
         with self._store.read() as txn:
             for (lane, due_ms, identifier), due in DUE.scan(txn):
                 self._line_up(lane, due_ms, identifier, due)
+            for group, feeding in sheets.waiting(txn, GROUPS):
+                self._take_rows(group, feeding)
             for (group,), sending in GROUPS.scan(txn):
                 self._regroup(group, sending)
         async with asyncio.TaskGroup() as tasks:
@@ -316,7 +330,7 @@ class Scheduler:
         if message is None or not verdict.sends:
             del self._flying[pick.message]
             if modem.is_free:
-                self.on_free(modem)
+                self.on_wanted(modem)
             if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
                 self._put_aside(message, verdict.reason)
             elif flight.more:
@@ -329,7 +343,7 @@ class Scheduler:
             return
         line = self._lines(message)[flight.part]
         octets = len(line) // 2 - 1  # AT+CMGS counts the TPDU, without the empty service centre in front of it
-        modem.submit(line, octets).add_done_callback(partial(self._land, flight))
+        modem.give(Submission(line, octets, flight))
 
     def _lines(self, message: Message) -> list[bytes]:
         envelope = messages.envelope(message, max(1, (message.expires_ms - self._now_ms()) // 1000))
@@ -350,25 +364,23 @@ class Scheduler:
 
     def _reload(self, identifier: int) -> None:
         with self._store.read() as txn:
-            message = messages.MESSAGES.get(txn, identifier)
+            message = messages.get(txn, identifier)
             due = DUE.find(txn, (message.lane, message.due_ms, identifier))
         if due is not None:
             self._line_up(message.lane, message.due_ms, identifier, due)
 
-    def _land(self, flight: Flight, future: "asyncio.Future[int] | None") -> None:
+    def _land(self, flight: Flight, outcome: int | ModemError | None) -> None:
         del self._flying[flight.message]
         reference, error = -1, None
-        if future is None or future.cancelled():
+        if outcome is None:
             error = ModemError("the modem was not free any more")
+        elif isinstance(outcome, int):
+            reference = outcome
+            self._rests.accepted(flight.sim)
+            self._count_accepted()
         else:
-            failure = future.exception()
-            if failure is None:
-                reference = future.result()
-                self._rests.accepted(flight.sim)
-                self._count_accepted()
-            else:
-                error = failure if isinstance(failure, ModemError) else SubmitUnknown(type(failure).__name__)
-                self._let_rest(flight.sim, error)
+            error = outcome
+            self._let_rest(flight.sim, error)
         self._landed.append(Landed(flight, reference, error))
         if flight.more and (error is None or isinstance(error, SubmitUnknown)):
             self._pinned.setdefault(flight.sim, deque()).appendleft(flight.message)

@@ -1,5 +1,6 @@
 """Campaigns: draft, recipients, launch, results."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -7,19 +8,18 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import campaigns, recipients, uploads
+from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
-from engine.crm.marketing.uploads import Fault, Upload
+from engine.crm.marketing.uploads import Upload
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
-from engine.wiring import Engine
 from server import problems, rows, views, wire
 from server.context import ENGINE
 from server.route import Route
 
-CHUNK_ROWS: Final = 500
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
 FAULTS_SHOWN: Final = 20
 EXPORT_ROWS: Final = 2_000
@@ -105,58 +105,33 @@ async def upload(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
-    kind = rows.READERS.get(request.content_type)
-    if kind is None:
+    if request.content_type not in rows.READERS:
         detail = f"{request.content_type} is none of {', '.join(rows.READERS)}"
         return problems.response(415, "unsupported_media_type", detail, request.path)
-    begun = await engine.store.write(uploads.begin, identifier, engine.now_ms())
+    arrival = await engine.receive(identifier)
     try:
-        taken = await _take(request, engine, begun, kind())
+        done = await _take(request, arrival, engine.settings.house.country or None)
     except BaseException as error:
-        while await engine.store.write(uploads.discard, identifier):
-            pass
+        await asyncio.shield(arrival.discard())
         if isinstance(error, web.RequestPayloadError | ConnectionResetError):
             detail = "the body ended early: nothing of it was kept"
             return problems.response(400, "body_cut_off", detail, request.path)
         raise
-    done = await engine.store.write(uploads.finish, taken, engine.now_ms())
     with engine.store.read() as txn:
         faults = [wire.fault(row, fault) for row, fault in uploads.faults(txn, done.id, 0, FAULTS_SHOWN)]
     return wire.reply(wire.upload(done, faults), 202)
 
 
-async def _take(request: web.Request, engine: Engine, upload: Upload, reader: rows.Reader) -> Upload:
-    country = engine.settings.house.country or None
-    waiting: list[tuple[int, int, Row]] = []
-    faults: dict[int, Fault] = {}
-
-    async def flush() -> None:
-        nonlocal upload, waiting, faults
-        if waiting or faults:
-            now_ms = engine.now_ms()
-            upload = await engine.store.write_bulk(uploads.add_rows, upload, waiting, faults, engine.pepper, now_ms)
-            waiting, faults = [], {}
-
-    def take(number: int, row: Row | InvalidParam) -> None:
-        if isinstance(row, InvalidParam):
-            faults[number] = Fault("invalid", row.name, row.reason)
-            return
-        try:
-            waiting.append((number, recipients.check(row, country), row))
-        except Invalid as error:
-            faults[number] = Fault("invalid", error.params[0].name, error.params[0].reason)
-
+async def _take(request: web.Request, arrival: Arrival, country: str | None) -> Upload:
+    body = rows.Body(request.content_type, arrival, country)
     while octets := await request.content.read(TURN_OCTETS):
-        for number, row in reader.feed(octets):
-            take(number, row)
-        if len(waiting) + len(faults) >= CHUNK_ROWS:
-            await flush()
-    for number, row in reader.end():
-        take(number, row)
-    await flush()
-    if not upload.rows:
+        body.feed(octets)
+        await arrival.settle()
+        await asyncio.sleep(0)  # what has come already is no reason to keep others waiting
+    body.end()
+    if not arrival.rows:
         raise Invalid(InvalidParam("body", "holds no rows: with curl, send a file with -T or --data-binary"))
-    return upload
+    return await arrival.finish()
 
 
 def _rows_of(request: web.Request) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from engine.errors import CodecError, Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic import inbox, messages
 from engine.traffic.inbox import RECEIVED
-from engine.traffic.messages import MESSAGES, Lane, Message, OnUnknown, Resolution
+from engine.traffic.messages import Lane, Message, OnUnknown, Resolution
 from engine.wiring import Engine
 from server import views, wire
 from server.context import ENGINE
@@ -105,7 +105,7 @@ async def get(request: web.Request) -> web.Response:
         received = RECEIVED.find(txn, identifier)
         if received is not None:
             return wire.reply(wire.received(received, whole=True))
-        return wire.reply(wire.message(MESSAGES.get(txn, identifier), whole=True))
+        return wire.reply(wire.message(messages.get(txn, identifier), whole=True))
 
 
 async def explain(request: web.Request) -> web.Response:

@@ -182,7 +182,7 @@ class Observer:
         still_open = sum(count for name, count in tallies if name in _OPEN)
         finish_ms, lacks_modem = 0, False
         if campaign.stage is Stage.RUNNING and still_open:
-            left_s = self._engine.estimate_s((campaign.rows - campaign.cursor) * _parts_each(campaign))
+            left_s = self._engine.estimate_s(campaigns.unfed(txn, campaign) * _parts_each(campaign))
             lacks_modem = left_s is None
             if left_s is not None:
                 finish_ms = -(-int(self._engine.now_ms() + left_s * 1000) // MINUTE_MS) * MINUTE_MS

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 
 from engine import proof
-from engine.crm.marketing.campaigns import CAMPAIGNS
-from engine.crm.marketing.recipients import KEYS, RECIPIENTS
+from engine.crm.marketing import uploads
 from engine.crm.people import customers
 from engine.crm.people.customers import Customer
 from engine.store.environment import Store
 from engine.store.table import Txn
-from engine.traffic import inbox, intents, messages
+from engine.traffic import inbox, intents, messages, slots
 from engine.traffic.inbox import INBOX, Received
 from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN, Intent, Reference, Unproven
-from engine.traffic.messages import BY_NUMBER, DUE, MESSAGES, TALLY, Due, State
+from engine.traffic.messages import BY_NUMBER, DUE, MESSAGES, NUMBERS, TALLY, Due, State
+from engine.traffic.sheets import FED, PLACES, SHEETS
 from tests.engine.crm import stage
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM, claim, lose, put, send
 
@@ -62,13 +62,18 @@ def break_a_record(txn: Txn) -> None:
 
 
 def lose_a_row(txn: Txn) -> None:
-    key = next(key for key, _ in RECIPIENTS.scan(txn))
-    RECIPIENTS.remove(txn, key)
+    key = next(key for key, _ in SHEETS.scan(txn))
+    SHEETS.remove(txn, key)
+
+
+def write_run(txn: Txn) -> int:
+    NUMBERS.write(txn, 7, uploads.pairs((5).to_bytes(8, "little"), 9))
+    return 7
 
 
 def move_a_cursor(txn: Txn) -> None:
-    campaign = next(campaign for _, campaign in CAMPAIGNS.scan(txn))
-    CAMPAIGNS.put(txn, campaign.id, msgspec.structs.replace(campaign, cursor=1))
+    key, fed = next(FED.scan(txn))
+    FED.put(txn, key, msgspec.structs.replace(fed, cursor=1))
 
 
 @pytest.mark.parametrize(
@@ -106,11 +111,15 @@ def move_a_cursor(txn: Txn) -> None:
             id="a customer's number",
         ),
         pytest.param(
-            lambda txn: [KEYS.remove(txn, key) for key, _ in list(KEYS.scan(txn))],
-            "recipient_keys",
-            id="rows' keys",
+            lambda txn: NUMBERS.publish(txn, [write_run(txn)]), "row_numbers", id="a row's number that is nobody's"
         ),
-        pytest.param(lose_a_row, "recipients", id="a row"),
+        pytest.param(
+            lambda txn: [PLACES.remove(txn, key) for key, _ in list(PLACES.scan(txn))], "sheet_places", id="a place"
+        ),
+        pytest.param(
+            lambda txn: [slots.write_out(txn, group, 0) for (group,), _ in FED.scan(txn)], "tally", id="a slot"
+        ),
+        pytest.param(lose_a_row, "sheets", id="a sheet"),
         pytest.param(move_a_cursor, "tally", id="a cursor"),
         pytest.param(forget_a_message, "tally", id="a message"),
         pytest.param(change_a_state, "tally", id="a state"),

@@ -19,10 +19,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
 from engine import proof
+from engine._sheet import count
 from engine.access import tokens
 from engine.config import House, Modems, Settings
-from engine.crm.marketing.recipients import RECIPIENTS
 from engine.sim.rack import Rack
+from engine.traffic.sheets import SHEETS
 from engine.wiring import Clock, Engine, running
 from server import laboratory
 from server.api.openapi import DOCUMENT
@@ -169,7 +170,7 @@ class Place:
     def rows(self) -> int:
         """Recipients there are, in all campaigns."""
         with self.engine.store.read() as txn:
-            return RECIPIENTS.count(txn)
+            return sum(count(octets) for _, octets in SHEETS.scan(txn))
 
 
 class _Server(TestServer):

@@ -39,7 +39,8 @@ async def kept(desk: Place) -> AsyncIterator[str]:
     yield campaign
     found = (await desk.call("GET", f"/v1/campaigns/{campaign}")).body
     assert (found["recipients"], found["uploading"], desk.rows()) == (1, False, 1)
-    assert (await desk.call("GET", "/v1/messages")).body["items"] == []
+    items = (await desk.call("GET", "/v1/messages")).body["items"]
+    assert [(item["state"], item["campaign_id"]) for item in items] == [("accepted", campaign)]
     assert desk.differences() == []
     assert (await desk.upload(campaign, GOOD)).body["duplicate"] == 1
 

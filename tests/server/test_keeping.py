@@ -35,7 +35,7 @@ def test_a_backup_taken_under_load_passes_check_and_restores_to_the_same_counts(
     checked = process(tmp_path, "check", "--data", "again/data")
     assert (checked.returncode, "Whole" in checked.stdout) == (0, True)
     manifest = backup.manifest_of(tmp_path / "b")
-    assert manifest.tables["recipients"] == len(people)
+    assert manifest.tables["sheets"] == manifest.tables["sheet_places"] > 0
     store = Store(tmp_path / "again" / "data", TABLES, read_only=True)
     with store.read() as txn:
         assert {table.name: table.count(txn) for table in TABLES} == {

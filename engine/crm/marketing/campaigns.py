@@ -4,27 +4,26 @@
                          │  └────────cancel────────┴──► cancelled
                          └─ every row fed, none open ──► completed
 
-Rows are fed a little ahead of the rack; the tally counts those that were, the cursor the rest, so the counters of a
+Rows are fed a little ahead of the rack; the tally counts those that were, FED's cursor the rest, so the counters of a
 campaign always sum to its rows.
 """
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from engine import numbers, sms
+from engine import sms
 from engine.config import House
-from engine.crm.marketing import recipients, templates
-from engine.crm.marketing.recipients import Recipient
+from engine.crm.marketing import templates
 from engine.crm.people import consent, customers, permission
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events, messages
-from engine.traffic.messages import GROUPS, MESSAGES, Lane, Message, OnUnknown, Sending, State, Verdict
+from engine.traffic import events, messages, sheets, slots
+from engine.traffic.messages import GROUPS, Message, OnUnknown, Sending, State, Verdict
+from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
@@ -42,7 +41,8 @@ class Stage(StrEnum):
 
 class Campaign(msgspec.Struct, frozen=True, array_like=True):
     """`texts` by language; `report_percent` is how many of a hundred messages ask for a status report; `rows` are the
-    recipients that count, `cursor` the next of them to feed, `uploading` that rows stand behind the mark.
+    recipients that count, `uploading` that `upload` has rows behind that mark.  Which of the rows were fed is in
+    traffic's FED; `fed` was their number before schema 2.
     """
 
     id: int
@@ -56,19 +56,18 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     expires_ms: int = 0
     stage: Stage = Stage.DRAFT
     rows: int = 0
-    cursor: int = 0
+    fed: int = 0
     uploading: bool = False
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
     version: int = 1
+    upload: int = 0
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
 
 TABLES: Final = (CAMPAIGNS,)
-
-_parsed = lru_cache(maxsize=256)(templates.parse)
 
 
 def name_of(identifier: int) -> str:
@@ -96,7 +95,21 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         templates.parse(text, f"text.{language}")
     campaign = msgspec.structs.replace(campaign, id=ids.take(txn, now_ms), created_ms=now_ms)
     CAMPAIGNS.put(txn, campaign.id, campaign)
+    BULKS.put(txn, campaign.id, bulk_of(campaign, ""))
+    FED.put(txn, campaign.id, Fed())
     return campaign
+
+
+def bulk_of(campaign: Campaign, language: str) -> Bulk:
+    """What all its messages have in common; `language` is for those whose own is unknown."""
+    return Bulk(
+        campaign.texts,
+        language,
+        campaign.purpose,
+        report_percent=campaign.report_percent,
+        on_unknown=campaign.on_unknown,
+        weight=campaign.weight,
+    )
 
 
 def store(txn: Txn, campaign: Campaign, **changes: Any) -> Campaign:
@@ -180,8 +193,8 @@ def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes) -> int:
     fed = 0
     for group in running:
         campaign = CAMPAIGNS.get(txn, group)
-        if campaign.cursor < campaign.rows:
-            fed += _feed_one(txn, campaign, max(1, parts // len(running)), house, pepper, now_ms)
+        if FED.get(txn, group).cursor < campaign.rows:
+            fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
         elif not campaign.uploading and _is_through(txn, group):
             _move(txn, campaign, Stage.COMPLETED, now_ms, ended_ms=now_ms)
     return fed
@@ -192,72 +205,101 @@ def _is_through(txn: Txn, group: int) -> bool:
     return not any(tally.get(state) for state in messages.OPEN)
 
 
-def _feed_one(txn: Txn, campaign: Campaign, parts: int, house: House, pepper: bytes, now_ms: int) -> int:
-    cursor = campaign.cursor
-    room = min(parts, campaign.rows - cursor)
-    for row, recipient in recipients.listed(txn, campaign.id, cursor, room):
-        parts -= _feed_row(txn, campaign, recipient, house, pepper, now_ms)
-        cursor = row + 1
-        if parts <= 0:
-            break
-    fed = cursor - campaign.cursor
-    CAMPAIGNS.put(txn, campaign.id, msgspec.structs.replace(campaign, cursor=cursor))
-    return fed
+class _Feeder:
+    """One feeding of one campaign: most rows need no word in the store but that they were fed."""
 
+    def __init__(self, txn: Txn, campaign: Campaign, house: House, pepper: bytes, now_ms: int) -> None:
+        self._txn = txn
+        self._campaign = campaign
+        self._house = house
+        self._pepper = pepper
+        self._now_ms = now_ms
+        self._fed = FED.get(txn, campaign.id)
+        self._bulk = BULKS.get(txn, campaign.id)
+        if self._bulk.language != house.language and not self._fed.cursor:
+            self._bulk = bulk_of(campaign, house.language)
+            BULKS.put(txn, campaign.id, self._bulk)
+        if self._fed.expires_ms != campaign.expires_ms:
+            self._fed = msgspec.structs.replace(self._fed, expires_ms=campaign.expires_ms)
+        self._asks_customers = customers.any_known(txn)
+        self._needs_basis = bool(campaign.purpose in consent.NEEDED and campaign.consent_basis)
+        self._waiting: list[tuple[int, int, int]] = []
+        self._queued = 0
 
-def _feed_row(txn: Txn, campaign: Campaign, row: Recipient, house: House, pepper: bytes, now_ms: int) -> int:
-    """Make the row's message; how many parts it has."""
-    customer = customers.find_by_number(txn, row.number)
-    language = row.language or (customer.language if customer else "") or house.language
-    message = Message(
-        row.id, row.number, "", campaign.purpose, Lane.BULK, campaign.id, row.client_ref, source="campaign",
-        wants_report=row.id % 100 < campaign.report_percent, on_unknown=campaign.on_unknown,
-        expires_ms=campaign.expires_ms, weight=campaign.weight,
-    )  # fmt: skip
-    values = {"name": customer.name, **row.values} if customer and customer.name else row.values
-    verdict = messages.SEND
-    try:
-        message = msgspec.structs.replace(message, text=templates.render(text_in(campaign, language), values))
-    except Invalid as error:
-        verdict = Verdict(State.FAILED, f"missing_value_{error.params[0].name}")
-    if campaign.expires_ms <= now_ms:
-        verdict = Verdict(State.EXPIRED, "deadline_passed")
-    needs_basis = campaign.purpose in consent.NEEDED and campaign.consent_basis
-    if needs_basis and consent.newest(txn, row.number, campaign.purpose) is None:
-        basis = consent.Consent(consent.Status.GRANTED, "import", campaign.consent_basis, now_ms)
-        consent.add(txn, row.number, campaign.purpose, basis)
-    if verdict.sends:
-        verdict = permission.may_text(txn, message, pepper)
-    if not verdict.sends:
-        messages.record_ended(txn, message, verdict, now_ms)
-        return 1
-    try:
-        return len(messages.enqueue(txn, message, now_ms).parts)
-    except CodecError as error:
-        ended = msgspec.structs.replace(message, text="")
-        messages.record_ended(txn, ended, Verdict(State.FAILED, f"unencodable_{error.field}"), now_ms)
-        return 1
+    def feed(self, parts: int) -> int:
+        """Feed rows of about `parts`; how many rows."""
+        campaign, first = self._campaign, self._fed.cursor
+        cursor = first
+        for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, campaign.rows - first)):
+            cursor = number + 1
+            parts -= self._row(number, row)
+            if parts <= 0:
+                break
+        messages.count(self._txn, campaign.id, State.QUEUED, self._queued)
+        feeding = Feeding(self._bulk.lane, self._now_ms, self._bulk.weight, self._waiting)
+        sheets.feed(self._txn, campaign.id, self._fed, cursor, feeding)
+        return cursor - first
 
+    def _row(self, number: int, row: Row) -> int:
+        """How many parts it has."""
+        txn, now_ms = self._txn, self._now_ms
+        verdict, text = messages.SEND, ""
+        customer = customers.find_by_number(txn, row.number) if self._asks_customers else None
+        known = row
+        if customer is not None:
+            # A name or a language that the customer may change tomorrow: what is sent today is worth a record.
+            values = {"name": customer.name, **(row.values or {})} if customer.name else row.values
+            known = row._replace(language=row.language or customer.language, values=values)
+        try:
+            text = sheets.text_of(self._bulk, known)
+        except CodecError as error:
+            verdict = Verdict(State.FAILED, f"missing_value_{error.field}")
+        message = sheets.message_of(self._campaign.id, number, row, self._bulk, self._fed, slots.EMPTY, text, 1)
+        if self._campaign.expires_ms <= now_ms:
+            verdict = Verdict(State.EXPIRED, "deadline_passed")
+        if self._needs_basis and consent.newest(txn, row.number, self._campaign.purpose) is None:
+            basis = consent.Consent(consent.Status.GRANTED, "import", self._campaign.consent_basis, now_ms)
+            consent.add(txn, row.number, self._campaign.purpose, basis)
+        if verdict.sends:
+            verdict = permission.may_text(txn, message, self._pepper)
+        if not verdict.sends:
+            messages.record_ended(txn, message, verdict, now_ms)
+            return 1
+        try:
+            if customer is not None and not self._says_the_same(row, text):
+                return len(messages.enqueue(txn, message, now_ms).parts)
+            parts = sms.measure(text, messages.envelope(message)).parts
+        except CodecError as error:
+            ended = msgspec.structs.replace(message, text="")
+            messages.record_ended(txn, ended, Verdict(State.FAILED, f"unencodable_{error.field}"), now_ms)
+            return 1
+        self._waiting.append((row.id, number, parts))
+        self._queued += 1
+        return parts
 
-def text_in(campaign: Campaign, language: str) -> sms.Template:
-    """The campaign's text in `language`, else in the nearest wider one, else its first."""
-    while language:
-        if language in campaign.texts:
-            return _parsed(campaign.texts[language])
-        language = language.rpartition("-")[0]
-    return _parsed(next(iter(campaign.texts.values())))
+    def _says_the_same(self, row: Row, text: str) -> bool:
+        """Whether the row alone says what it says together with what is known of the customer."""
+        try:
+            return sheets.text_of(self._bulk, row) == text
+        except CodecError:
+            return False
 
 
 # -- looking up
 
 
+def unfed(txn: Txn, campaign: Campaign) -> int:
+    """Rows that nobody has looked at yet."""
+    return campaign.rows - FED.get(txn, campaign.id).cursor
+
+
 def counts(txn: Txn, campaign: Campaign) -> dict[str, int]:
     """Rows by state; their sum is `campaign.rows`."""
     tally = {state.slug: units for state, units in messages.tally(txn, campaign.id).items()}
-    unfed = campaign.rows - campaign.cursor
-    if unfed:
+    rest = unfed(txn, campaign)
+    if rest:
         slug = _unfed_state(campaign).slug
-        tally[slug] = tally.get(slug, 0) + unfed
+        tally[slug] = tally.get(slug, 0) + rest
     return tally
 
 
@@ -266,19 +308,16 @@ def _unfed_state(campaign: Campaign) -> State:
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one row; `message` is None while it was not fed."""
+    """What became of row number `row`."""
 
     row: int
-    recipient: Recipient
-    state: State
-    message: Message | None
+    message: Message
 
 
 def results(txn: Txn, campaign: Campaign, first: int, limit: int) -> Iterator[Result]:
     """Rows from `first` on with their states, at most `limit`."""
-    for row, recipient in recipients.listed(txn, campaign.id, first, min(limit, campaign.rows - first)):
-        message = MESSAGES.find(txn, recipient.id)
-        yield Result(row, recipient, message.state if message else _unfed_state(campaign), message)
+    for number, row, message in sheets.listed(txn, campaign.id, first, limit, GROUPS):
+        yield Result(number, message or messages.MESSAGES.get(txn, row.id))
 
 
 def listed(txn: Txn, before: int, limit: int) -> Iterator[Campaign]:
@@ -288,8 +327,3 @@ def listed(txn: Txn, before: int, limit: int) -> Iterator[Campaign]:
             return
         limit -= 1
         yield campaign
-
-
-def masked(recipient: Recipient) -> str:
-    """The recipient's number as lists show it."""
-    return numbers.mask(numbers.from_key(recipient.number))

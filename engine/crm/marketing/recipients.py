@@ -1,33 +1,27 @@
-"""Recipients: the rows of campaigns.
+"""Recipients: the rows of campaigns, as they are submitted.
 
-A row is unique in its campaign by `client_ref`, else by number.  Rows of an upload stand behind the campaign's `rows`
-mark until the whole upload has come: an upload that breaks off leaves nothing.
+A row is unique in its campaign by `client_ref`, else by number.  How rows are kept is engine/traffic/sheets.py; those
+of an upload stand behind the campaign's mark until the whole upload has come: one that breaks off leaves nothing.
 """
 
-import hashlib
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from engine import numbers
+from engine._seen import Seen
+from engine._sheet import Sheet, show
 from engine.errors import Invalid, InvalidParam
-from engine.store import ids
-from engine.store.table import Table, Txn, Unique
+from engine.store.table import Txn
+from engine.traffic import sheets
 
 VALUES_MOST: Final = 50
 VALUE_LONGEST: Final = 1000  # characters
+NAME_LONGEST: Final = 200  # characters
 REF_LONGEST: Final = 200  # characters
-
-
-class Recipient(msgspec.Struct, frozen=True, array_like=True):
-    """A row: `id` is the id of the message it becomes, `number` E.164 as an integer."""
-
-    id: int
-    number: int
-    client_ref: str = ""
-    language: str = ""
-    values: dict[str, str] = {}
+LANGUAGE_LONGEST: Final = 35  # characters; BCP 47 allows for no longer ones (RFC 5646 §4.4.1)
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,64 +33,38 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, str] = {}
 
 
-RECIPIENTS: Final = Table("recipients", Recipient, "QI")  # campaign, row from 0
-KEYS: Final = Unique("recipient_keys", "Q16s")  # campaign, digest of client_ref or number -> row
-
-TABLES: Final = (RECIPIENTS, KEYS)
-
-
 def check(row: Row, country: str | None) -> int:
     """The row's number as a key.  Raises Invalid naming the field."""
     if len(row.client_ref) > REF_LONGEST:
         raise Invalid(InvalidParam("client_ref", f"is longer than {REF_LONGEST} characters"))
+    if len(row.language) > LANGUAGE_LONGEST:
+        raise Invalid(InvalidParam("language", f"is longer than {LANGUAGE_LONGEST} characters"))
     if len(row.values) > VALUES_MOST:
         raise Invalid(InvalidParam("values", f"are more than {VALUES_MOST}"))
     for name, value in row.values.items():
+        if len(name) > NAME_LONGEST:
+            raise Invalid(InvalidParam("values", f"has a name that is longer than {NAME_LONGEST} characters"))
         if len(value) > VALUE_LONGEST:
             raise Invalid(InvalidParam(f"values.{name}", f"is longer than {VALUE_LONGEST} characters"))
     return numbers.to_key(numbers.parse(row.to, country))
 
 
-def _key(campaign: int, number: int, client_ref: str) -> tuple[int, bytes]:
-    said = f"ref {client_ref}" if client_ref else f"number {number}"
-    return campaign, hashlib.blake2b(said.encode(), digest_size=16).digest()
-
-
-def add(txn: Txn, campaign: int, first: int, rows: list[tuple[int, Row]], now_ms: int) -> list[bool]:
-    """Store (number, row) pairs from row number `first`, leaving out those that are there; which were new."""
-    identifier = ids.take(txn, now_ms, len(rows))
-    position = first
-    fresh = []
+def packed(rows: Iterable[tuple[int, Row]]) -> list[Sheet]:
+    """Sheets of (number, row) pairs, in order."""
+    made = [Sheet()]
     for number, row in rows:
-        is_new = KEYS.add(txn, _key(campaign, number, row.client_ref), position)
-        fresh.append(is_new)
-        if is_new:
-            recipient = Recipient(identifier, number, row.client_ref, row.language, row.values)
-            RECIPIENTS.put(txn, (campaign, position), recipient)
-            position += 1
-            identifier += 1
-    return fresh
+        names = [name.encode() for name in row.values]
+        values = [value.encode() for value in row.values.values()]
+        whole = (number, row.client_ref.encode(), row.language.encode(), names, values)
+        if not made[-1].put(*whole):
+            made.append(Sheet())
+            made[-1].put(*whole)
+    return [sheet for sheet in made if sheet.rows]
 
 
-def discard(txn: Txn, campaign: int, first: int, limit: int) -> int:
-    """Remove up to `limit` rows from row number `first` on; how many were removed."""
-    gone: list[tuple[tuple[int, int], Recipient]] = []
-    after = (campaign, first - 1) if first else None
-    for key, recipient in RECIPIENTS.scan(txn, campaign, after=after):
-        if len(gone) >= limit:
-            break
-        gone.append((key, recipient))
-    for key, recipient in gone:
-        KEYS.remove(txn, _key(campaign, recipient.number, recipient.client_ref))
-        RECIPIENTS.remove(txn, key)
-    return len(gone)
-
-
-def listed(txn: Txn, campaign: int, first: int, limit: int) -> Iterator[tuple[int, Recipient]]:
-    """(row, recipient) in order from row `first`, at most `limit`."""
-    after = (campaign, first - 1) if first else None
-    for (_, row), recipient in RECIPIENTS.scan(txn, campaign, after=after):
-        if limit <= 0:
-            return
-        limit -= 1
-        yield row, recipient
+def seen(txn: Txn, campaign: int) -> Seen:
+    """What makes the campaign's rows unique, of all that were stored, those of an open upload among them."""
+    known = Seen(secrets.token_bytes(16))
+    for _, octets in sheets.SHEETS.scan(txn, campaign):
+        show(known, octets)
+    return known

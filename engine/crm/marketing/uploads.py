@@ -4,22 +4,24 @@ Rows are staged behind the campaign's mark and count together when the last has 
 with its row number and the reason.
 """
 
+from array import array
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from engine._sheet import Sheet
 from engine.crm.marketing import campaigns, recipients
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
 from engine.crm.marketing.recipients import Row
 from engine.crm.people import suppressions
-from engine.errors import Conflict
+from engine.errors import Conflict, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events
-from engine.traffic.messages import GROUPS, Sending
+from engine.traffic import events, sheets
+from engine.traffic.messages import GROUPS, NUMBERS, Sending
 
-DISCARD_CHUNK: Final = 500
+DISCARD_PAGES: Final = 50
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +35,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     suppressed: int = 0
     invalid: int = 0
     done: bool = False
+    runs: tuple[int, ...] = ()  # of the number index, which nobody reads until the upload is done
 
 
 class Fault(msgspec.Struct, frozen=True, array_like=True):
@@ -43,10 +46,20 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-UPLOADS: Final = Table("uploads", Upload)
-FAULTS: Final = Table("upload_faults", Fault, "QI")  # upload, row from 1
+class Stretch(NamedTuple):
+    """Neighbouring rows with the same fault: from row `first`, `rows` of them."""
 
-TABLES: Final = (UPLOADS, FAULTS)
+    first: int
+    rows: int
+    status: str
+    name: str = ""
+    reason: str = ""
+
+
+UPLOADS: Final = Table("uploads", Upload)
+STRETCHES: Final = Table("upload_stretches", list[Stretch], "QI")  # upload, first row from 1
+
+TABLES: Final = (UPLOADS, STRETCHES)
 
 
 def name_of(identifier: int) -> str:
@@ -61,47 +74,99 @@ def begin(txn: Txn, campaign_id: int, now_ms: int) -> Upload:
         raise Conflict(f"the campaign is {campaign.stage}")
     if campaign.uploading:
         raise Conflict("another upload to this campaign is under way")
-    campaigns.store(txn, campaign, uploading=True)
     upload = Upload(ids.take(txn, now_ms), campaign_id)
+    campaigns.store(txn, campaign, uploading=True, upload=upload.id)
     UPLOADS.put(txn, upload.id, upload)
     return upload
+
+
+class Chunk(NamedTuple):
+    """Rows of an upload that are stored together: `first` is the first one's number in the upload, from 1."""
+
+    first: int
+    rows: int
+    accepted: int
+    sheets: list[Sheet]
+    numbers: bytes  # of the accepted rows, 8 octets each, the lowest first
+    suppressed: list[tuple[int, int]]  # row, number: they are accepted too, and texted by nobody
+    duplicates: list[tuple[int, int]]  # first row, rows
+    invalid: list[tuple[int, InvalidParam]]
+
+
+def add(txn: Txn, upload: Upload, chunk: Chunk, pepper: bytes, now_ms: int) -> Upload:
+    """Stage a chunk behind the campaign's mark; the upload so far."""
+    campaign = CAMPAIGNS.get(txn, upload.campaign)
+    first = campaign.rows + upload.accepted + upload.suppressed
+    runs = upload.runs
+    if chunk.accepted:
+        placed = sheets.add(txn, campaign.id, first, chunk.sheets, now_ms)
+        run = placed[0][0]
+        NUMBERS.write(txn, run, pairs(chunk.numbers, run))
+        runs = (*runs, run)
+    faults = [Stretch(first_row, count, "duplicate") for first_row, count in chunk.duplicates]
+    for row, number in chunk.suppressed:
+        found = suppressions.find(txn, pepper, number)
+        faults.append(Stretch(row, 1, "suppressed", "to", found.reason if found else ""))
+    faults += [Stretch(row, 1, "invalid", fault.name, fault.reason) for row, fault in chunk.invalid]
+    if faults:
+        STRETCHES.put(txn, (upload.id, chunk.first), sorted(faults))
+    duplicate = sum(count for _, count in chunk.duplicates)
+    upload = msgspec.structs.replace(
+        upload,
+        rows=upload.rows + chunk.rows,
+        accepted=upload.accepted + chunk.accepted - len(chunk.suppressed),
+        duplicate=upload.duplicate + duplicate,
+        suppressed=upload.suppressed + len(chunk.suppressed),
+        invalid=upload.invalid + len(chunk.invalid),
+        runs=runs,
+    )
+    UPLOADS.put(txn, upload.id, upload)
+    return upload
+
+
+def pairs(numbers: bytes, first: int) -> bytes:
+    """(number, id) of each, 8 octets each, where ids step by one from `first`."""
+    keys = array("Q", numbers)
+    both = array("Q", bytes(2 * len(numbers)))
+    both[::2] = keys
+    both[1::2] = array("Q", range(first, first + len(keys)))
+    return both.tobytes()
 
 
 def add_rows(
     txn: Txn, upload: Upload, rows: list[tuple[int, int, Row]], faults: dict[int, Fault], pepper: bytes, now_ms: int
 ) -> Upload:
-    """Stage (row number, telephone number, row); `faults` are rows that could not be read.  The upload so far."""
-    campaign = CAMPAIGNS.get(txn, upload.campaign)
-    first = campaign.rows + upload.accepted + upload.suppressed
-    fresh = recipients.add(txn, campaign.id, first, [(number, row) for _, number, row in rows], now_ms)
-    for position, fault in faults.items():
-        FAULTS.put(txn, (upload.id, position), fault)
-    duplicate = suppressed = 0
-    for (position, number, _), is_new in zip(rows, fresh, strict=True):
-        if not is_new:
-            duplicate += 1
-            FAULTS.put(txn, (upload.id, position), Fault("duplicate"))
-        elif (found := suppressions.find(txn, pepper, number)) is not None:
-            suppressed += 1
-            FAULTS.put(txn, (upload.id, position), Fault("suppressed", "to", found.reason))
-    upload = msgspec.structs.replace(
-        upload,
-        rows=upload.rows + len(rows) + len(faults),
-        accepted=upload.accepted + len(rows) - duplicate - suppressed,
-        duplicate=upload.duplicate + duplicate,
-        suppressed=upload.suppressed + suppressed,
-        invalid=upload.invalid + len(faults),
+    """`add` for a few rows at once: (row number, telephone number, row); `faults` are rows that could not be read."""
+    known = recipients.seen(txn, upload.campaign)
+    fresh, duplicates, suppressed = [], [], []
+    for position, number, row in rows:
+        if not known.add(number, row.client_ref):
+            duplicates.append((position, 1))
+            continue
+        fresh.append((number, row))
+        if suppressions.find(txn, pepper, number) is not None:
+            suppressed.append((position, number))
+    chunk = Chunk(
+        min([position for position, _, _ in rows] + list(faults), default=1),
+        len(rows) + len(faults),
+        len(fresh),
+        recipients.packed(fresh),
+        array("Q", [number for number, _ in fresh]).tobytes(),
+        suppressed,
+        duplicates,
+        [(row, InvalidParam(fault.name, fault.reason, row)) for row, fault in faults.items()],
     )
-    UPLOADS.put(txn, upload.id, upload)
-    return upload
+    return add(txn, upload, chunk, pepper, now_ms)
 
 
 def finish(txn: Txn, upload: Upload, now_ms: int) -> Upload:
     """Let the staged rows count, all at once."""
     campaign = CAMPAIGNS.get(txn, upload.campaign)
     rows = campaign.rows + upload.accepted + upload.suppressed
-    campaigns.store(txn, campaign, rows=rows, uploading=False)
-    upload = msgspec.structs.replace(upload, done=True)
+    campaigns.store(txn, campaign, rows=rows, uploading=False, upload=0)
+    sheets.reveal(txn, campaign.id, rows)
+    NUMBERS.publish(txn, upload.runs)
+    upload = msgspec.structs.replace(upload, done=True, runs=())
     UPLOADS.put(txn, upload.id, upload)
     counts = {name: getattr(upload, name) for name in ("rows", "accepted", "duplicate", "suppressed", "invalid")}
     events.append(
@@ -118,9 +183,14 @@ def discard(txn: Txn, campaign_id: int) -> bool:
     campaign = CAMPAIGNS.get(txn, campaign_id)
     if not campaign.uploading:
         return False
-    if recipients.discard(txn, campaign_id, campaign.rows, DISCARD_CHUNK) == DISCARD_CHUNK:
+    upload = UPLOADS.find(txn, campaign.upload)
+    if upload is not None and upload.runs:
+        if not NUMBERS.discard(txn, upload.runs[-1], DISCARD_PAGES):
+            UPLOADS.put(txn, upload.id, msgspec.structs.replace(upload, runs=upload.runs[:-1]))
         return True
-    campaigns.store(txn, campaign, uploading=False)
+    if sheets.discard(txn, campaign_id, campaign.rows, DISCARD_PAGES) == DISCARD_PAGES:
+        return True
+    campaigns.store(txn, campaign, uploading=False, upload=0)
     return False
 
 
@@ -131,8 +201,12 @@ def broken(txn: Txn) -> list[int]:
 
 def faults(txn: Txn, upload_id: int, after: int, limit: int) -> Iterator[tuple[int, Fault]]:
     """(row, fault) in order behind row `after`, at most `limit`."""
-    for (_, row), fault in FAULTS.scan(txn, upload_id, after=(upload_id, after)):
-        if limit <= 0:
-            return
-        limit -= 1
-        yield row, fault
+    begun = STRETCHES.at_or_before(txn, (upload_id, after + 1))
+    from_row = begun[0][1] - 1 if begun is not None and begun[0][0] == upload_id else 0
+    for _, stretches in STRETCHES.scan(txn, upload_id, after=(upload_id, from_row)):
+        for first, rows, status, name, reason in stretches:
+            for row in range(max(first, after + 1), first + rows):
+                if limit <= 0:
+                    return
+                limit -= 1
+                yield row, Fault(status, name, reason)

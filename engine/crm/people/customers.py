@@ -74,6 +74,11 @@ def change(
     return new
 
 
+def any_known(txn: Txn) -> bool:
+    """Whether there is any customer."""
+    return BY_NUMBER.count(txn) > 0
+
+
 def find_by_number(txn: Txn, number: int) -> Customer | None:
     """The customer with that number, or None."""
     identifier = BY_NUMBER.find(txn, number)

@@ -4,12 +4,15 @@ Kept as keyed hashes, so that a stolen data directory does not list them (the sp
 enough to try them all against an unkeyed one).
 """
 
-import hashlib
+import asyncio
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from engine.store.table import Table, Txn
+from engine._suppressed import Suppressed
+from engine.store.environment import Store
+from engine.store.table import Line, Note, Txn
 
 REASONS: Final = ("stop_all", "erased", "bad_number", "complaint", "legal")
 
@@ -21,14 +24,16 @@ class Suppression(msgspec.Struct, frozen=True, array_like=True):
     at_ms: int
 
 
-SUPPRESSIONS: Final = Table("suppressions", Suppression, "16s")
+SUPPRESSIONS: Final = Line("suppressions", Suppression, "16s")
 
 TABLES: Final = (SUPPRESSIONS,)
 
+_keyed = lru_cache(maxsize=4)(Suppressed)
+
 
 def digest(pepper: bytes, number: int) -> bytes:
-    """The keyed hash under which `number` stands."""
-    return hashlib.blake2b(number.to_bytes(8, "big"), key=pepper, digest_size=16).digest()
+    """The keyed hash under which `number` stands: BLAKE2b of its 8 octets (RFC 7693), 16 octets long."""
+    return _keyed(pepper).digest(number)
 
 
 def find(txn: Txn, pepper: bytes, number: int) -> Suppression | None:
@@ -50,3 +55,45 @@ def lift(txn: Txn, pepper: bytes, number: int) -> bool:
     key = digest(pepper, number)
     found = SUPPRESSIONS.find(txn, key)
     return found is not None and found.reason == "stop_all" and SUPPRESSIONS.remove(txn, key)
+
+
+class Suppressions:
+    """The suppressed numbers in memory, for uploads: what is asked of the store is asked by the gate.
+
+    Empty until the first upload asks for them; from then on it follows the commits.
+    """
+
+    def __init__(self, pepper: bytes) -> None:
+        self.pepper = pepper
+        self.numbers = Suppressed(pepper)
+        self._loading: asyncio.Task[None] | None = None
+        self._news: list[Note] = []
+        self._is_loaded = False
+
+    def follow(self, notes: list[Note]) -> None:
+        """Take what a commit changed."""
+        if self._loading is None:
+            return
+        for note in notes:
+            if note.line == SUPPRESSIONS.name:
+                self._news.append(note)
+        if self._is_loaded:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        for _, key, value in self._news:
+            (self.numbers.discard if value is None else self.numbers.add)(key[0])
+        self._news.clear()
+
+    async def load(self, store: Store) -> None:
+        """Read them from the store, the first time."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(self._read, store))
+        await asyncio.shield(self._loading)
+        if not self._is_loaded:
+            self._is_loaded = True
+            self._catch_up()
+
+    def _read(self, store: Store) -> None:
+        with store.read() as txn:
+            self.numbers.load(SUPPRESSIONS.keys(txn))

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from engine import proof
+from engine._sheet import count
 from engine.config import House
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Fault, Upload
 from engine.store.environment import Store
-from engine.traffic.messages import MESSAGES, Message
+from engine.traffic import messages
+from engine.traffic.messages import Message
+from engine.traffic.sheets import FED, SHEETS
 
 NOW_MS = 1_700_000_000_000
 PEPPER = b"p" * 32
@@ -72,8 +75,16 @@ def counts(store: Store, identifier: int) -> dict[str, int]:
 
 
 def fed(store: Store) -> list[Message]:
+    """All messages that somebody has looked at, rows of campaigns among them, oldest first."""
     with store.read() as txn:
-        return [message for _, message in MESSAGES.scan(txn)]
+        everything = list(messages.listed(txn, None, 0, 10_000))[::-1]
+        return [one for one in everything if one.packed_row < 0 or one.packed_row < FED.get(txn, one.group).cursor]
+
+
+def rows_stored(store: Store) -> int:
+    """Rows in sheets, whether they count or not."""
+    with store.read() as txn:
+        return sum(count(octets) for _, octets in SHEETS.scan(txn))
 
 
 def differences(store: Store) -> list[str]:

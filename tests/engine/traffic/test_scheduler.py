@@ -140,7 +140,8 @@ async def playing(
     inbound = Inbound(store, route, clock.now_ms)
     house = House8(store, rack, pool, scheduler, clock)
     pool.attach(
-        on_free=scheduler.on_free,
+        on_wanted=scheduler.on_wanted,
+        on_done=scheduler.on_done,
         on_lost=scheduler.on_lost,
         on_received=inbound.received,
         on_change=lambda _: house.news.set(),

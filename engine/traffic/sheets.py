@@ -1,0 +1,319 @@
+"""Sheets: messages of one group that say the same, kept as packed rows until something out of the ordinary happens.
+
+    BULKS    group -> what all its rows have in common: texts, purpose, lane
+    SHEETS   (group, first row) -> rows, as engine/_sheet packs them; never changed once they count
+    PLACES   id of a sheet's first message -> where the sheet is
+    FED      group -> how many of its rows count, and how many of them may be picked
+    SLOTS    (group, slot sheet) -> what became of each row, in 24 octets: engine/traffic/slots.py
+
+A row is a message as any other: `find` composes it.  Whoever changes it by more than a slot can hold writes it out as
+a record of its own (`messages.store`), and its slot says so from then on.  Row numbers begin at 0.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from engine import sms
+from engine._sheet import ROWS_MOST, Sheet, first_id, rows
+from engine.errors import CodecError, RecordBroken
+from engine.store import ids
+from engine.store.table import Keyed, Note, Octets, Table, Txn
+from engine.traffic import slots
+from engine.traffic.message import (
+    Lane,
+    Message,
+    OnUnknown,
+    Part,
+    Sending,
+    State,
+    concatenation_of,
+    envelope,
+)
+from engine.traffic.slots import Slot
+
+T = TypeVar("T")
+
+
+class Bulk(msgspec.Struct, frozen=True, array_like=True):
+    """What all rows of a group have in common.  `texts` by language, the first of them for all others."""
+
+    texts: dict[str, str]
+    language: str
+    purpose: str
+    lane: Lane = Lane.BULK
+    report_percent: int = 0
+    on_unknown: OnUnknown = OnUnknown.HOLD
+    weight: int = 1
+    source: str = "campaign"
+
+
+class Fed(msgspec.Struct, frozen=True, array_like=True):
+    """`rows` count; those below `cursor` may be picked, until `expires_ms`; those below `settled` were, or ended."""
+
+    rows: int = 0
+    cursor: int = 0
+    settled: int = 0
+    expires_ms: int = 0
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a sheet is."""
+
+    group: int
+    row: int
+    count: int
+
+
+class Row(NamedTuple):
+    """A recipient as it was submitted: `number` is E.164 as an integer."""
+
+    id: int
+    number: int
+    client_ref: str
+    language: str
+    values: dict[str, str] | None
+
+
+BULKS: Final = Table("bulks", Bulk)
+SHEETS: Final = Octets("sheets", "QI")  # group, first row
+PLACES: Final = Table("sheet_places", Place)  # id of the first row's message
+FED: Final = Table("fed", Fed)  # group
+TABLES: Final[tuple[Keyed, ...]] = (BULKS, SHEETS, PLACES, FED, slots.SLOTS)
+
+FEEDING: Final = "feeding"  # notes of this name tell the scheduler of rows that may be picked now
+
+
+class Feeding(NamedTuple):
+    """Rows that were fed: the ids and parts of those that wait, and what the line must know of all."""
+
+    lane: Lane
+    due_ms: int
+    weight: int
+    rows: list[tuple[int, int, int]]  # id, row, parts
+
+
+# -- rows
+
+
+def add(txn: Txn, group: int, row: int, sheets: Iterable[Sheet], now_ms: int) -> list[tuple[int, int]]:
+    """Store sheets from row number `row` on; (first id, rows) of each."""
+    sheets = list(sheets)
+    identifier = ids.take(txn, now_ms, sum(sheet.rows for sheet in sheets))
+    placed = []
+    for sheet in sheets:
+        SHEETS.put(txn, (group, row), sheet.closed(identifier))
+        PLACES.put(txn, identifier, Place(group, row, sheet.rows))
+        placed.append((identifier, sheet.rows))
+        row += sheet.rows
+        identifier += sheet.rows
+    return placed
+
+
+def discard(txn: Txn, group: int, row: int, limit: int) -> int:
+    """Remove up to `limit` sheets from row number `row` on; how many were removed."""
+    gone: list[tuple[int, int]] = []
+    for (_, first), octets in SHEETS.scan(txn, group, after=(group, row - 1) if row else None):
+        if len(gone) == limit:
+            break
+        gone.append((first, _checked(octets, group, first_id)))
+    for first, identifier in gone:
+        SHEETS.remove(txn, (group, first))
+        PLACES.remove(txn, identifier)
+    return len(gone)
+
+
+def _checked(octets: bytes, group: int, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(octets)
+    except ValueError as error:
+        raise RecordBroken(SHEETS.name, str(group).encode(), str(error)) from error
+
+
+def read_rows(txn: Txn, group: int, first: int, limit: int) -> Iterator[tuple[int, Row]]:
+    """(row number, row) in order from row `first`, at most `limit`."""
+    begun = SHEETS.at_or_before(txn, (group, first))
+    if begun is None or begun[0][0] != group:
+        return
+    place, octets = begun
+    while limit > 0:
+        start = place[1]
+        identifier = _checked(octets, group, first_id)
+        skipped = max(0, first - start)
+        found = _checked(octets, group, partial(rows, first=skipped, limit=min(limit, ROWS_MOST)))
+        for index, (number, client_ref, language, values) in enumerate(found, skipped):
+            yield start + index, Row(identifier + index, number, client_ref, language, values)
+        limit -= len(found)
+        following = next(SHEETS.scan(txn, group, after=(group, start)), None)
+        if following is None:
+            return
+        place, octets = following
+
+
+def place_of(txn: Txn, identifier: int) -> tuple[int, int] | None:
+    """(group, row) of the message `identifier`, if it came in a sheet."""
+    found = PLACES.at_or_before(txn, identifier)
+    if found is None:
+        return None
+    (first,), octets = found
+    place = PLACES.decode((first,), octets)
+    offset = identifier - first
+    return (place.group, place.row + offset) if offset < place.count else None
+
+
+# -- messages
+
+_parsed = lru_cache(maxsize=256)(sms.Template)
+
+
+def template_of(bulk: Bulk, language: str) -> sms.Template:
+    """The group's text in `language`, else in the nearest wider one, else its first."""
+    language = language or bulk.language
+    while language:
+        if language in bulk.texts:
+            return _parsed(bulk.texts[language])
+        language = language.rpartition("-")[0]
+    return _parsed(next(iter(bulk.texts.values())))
+
+
+def text_of(bulk: Bulk, row: Row) -> str:
+    """What the row is sent.  Raises CodecError whose field is a merge value that is missing without a fallback."""
+    template = template_of(bulk, row.language)
+    values = row.values or {}
+    return template.render(tuple(values.get(name) for name in template.fields))
+
+
+def message_of(group: int, number: int, row: Row, bulk: Bulk, fed: Fed, slot: Slot, text: str, parts: int) -> Message:
+    """Row number `number` as a message; a row that waits has `parts`, any other has one or is written out."""
+    state, attempt, _, _, reason, _, reported_s, _, sent_ms = slot
+    if state == slots.WAITING:
+        shown = State.QUEUED if number < fed.cursor else State.ACCEPTED
+        only = Part(attempt=attempt)
+    else:
+        shown = State(state)
+        only = slots.part_of(slot)
+        parts = 1
+    reported_ms = sent_ms + 1000 * reported_s
+    return Message(
+        row.id,
+        row.number,
+        text,
+        bulk.purpose,
+        bulk.lane,
+        group,
+        row.client_ref,
+        bulk.source,
+        wants_report=row.id % 100 < bulk.report_percent,
+        on_unknown=bulk.on_unknown,
+        concatenation=concatenation_of(row.id),
+        expires_ms=fed.expires_ms,
+        weight=bulk.weight,
+        state=shown,
+        reason=slots.REASONS[reason],
+        updated_ms=reported_ms or ids.created_ms(row.id),
+        parts=(only,) * parts,
+        packed_row=number,
+    )
+
+
+def composed(txn: Txn, group: int, number: int, row: Row, bulk: Bulk, fed: Fed, *, cancelled: bool) -> Message | None:
+    """The row as a message; None where it is written out."""
+    slot = slots.find(txn, group, number)
+    if slot[0] == slots.WRITTEN:
+        return None
+    try:
+        text = text_of(bulk, row)
+    except CodecError:
+        text = ""
+    parts = 1
+    if slot[0] == slots.WAITING:
+        message = message_of(group, number, row, bulk, fed, slot, text, 1)
+        try:
+            parts = sms.measure(text, envelope(message)).parts
+        except CodecError:
+            parts = 1
+    message = message_of(group, number, row, bulk, fed, slot, text, parts)
+    if message.state is State.ACCEPTED and cancelled:
+        # One small write has cancelled them all; those that were fed are marked one by one behind it.
+        return msgspec.structs.replace(message, state=State.CANCELLED, reason="campaign_cancelled")
+    return message
+
+
+def find(txn: Txn, identifier: int, groups: Table[str]) -> Message | None:
+    """The message, if it is a row that counts and is not written out.  `groups` tells what is cancelled."""
+    place = place_of(txn, identifier)
+    if place is None:
+        return None
+    group, number = place
+    bulk, fed = BULKS.find(txn, group), FED.find(txn, group)
+    if bulk is None or fed is None or number >= fed.rows:
+        return None
+    for _, row in read_rows(txn, group, number, 1):
+        cancelled = groups.find(txn, group) == Sending.CANCELLED
+        return composed(txn, group, number, row, bulk, fed, cancelled=cancelled)
+    return None
+
+
+def listed(
+    txn: Txn, group: int, first: int, limit: int, groups: Table[str]
+) -> Iterator[tuple[int, Row, Message | None]]:
+    """(row number, row, message) of rows that count, from `first` on, at most `limit`; None for a written-out one."""
+    bulk, fed = BULKS.find(txn, group), FED.find(txn, group)
+    if bulk is None or fed is None:
+        return
+    cancelled = groups.find(txn, group) == Sending.CANCELLED
+    for number, row in read_rows(txn, group, first, min(limit, fed.rows - first)):
+        yield number, row, composed(txn, group, number, row, bulk, fed, cancelled=cancelled)
+
+
+def newest(txn: Txn, before: int, groups: Table[str]) -> Iterator[Message]:
+    """Rows that are not written out, newest first, older than id `before` (0: from the newest)."""
+    place = PLACES.at_or_before(txn, before - 1 if before else (1 << 64) - 1)
+    while place is not None:
+        (first,), octets = place
+        here = PLACES.decode((first,), octets)
+        bulk, fed = BULKS.find(txn, here.group), FED.find(txn, here.group)
+        if bulk is not None and fed is not None:
+            cancelled = groups.find(txn, here.group) == Sending.CANCELLED
+            last = min(here.count, before - first if before else here.count, fed.rows - here.row)
+            for number, row in reversed(list(read_rows(txn, here.group, here.row, max(0, last)))):
+                message = composed(txn, here.group, number, row, bulk, fed, cancelled=cancelled)
+                if message is not None:
+                    yield message
+        place = PLACES.at_or_before(txn, first - 1) if first else None
+
+
+# -- feeding
+
+
+def reveal(txn: Txn, group: int, count: int) -> None:
+    """Let the first `count` rows of a group count."""
+    fed = FED.find(txn, group) or Fed()
+    FED.put(txn, group, msgspec.structs.replace(fed, rows=count))
+
+
+def feed(txn: Txn, group: int, fed: Fed, cursor: int, feeding: Feeding) -> None:
+    """Let the rows below `cursor` be picked; `feeding` names those that wait among the new ones."""
+    settled = slots.first_waiting(txn, group, fed.settled, cursor)
+    FED.put(txn, group, msgspec.structs.replace(fed, cursor=cursor, settled=settled))
+    if feeding.rows:
+        txn.notes.append(Note(FEEDING, (group,), feeding))
+
+
+def waiting(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Feeding]]:
+    """(group, rows) that were fed and not picked, as a start finds them, a sheet at a time."""
+    for (group,), fed in list(FED.scan(txn)):
+        first = slots.first_waiting(txn, group, fed.settled, fed.cursor)
+        bulk = BULKS.find(txn, group)
+        if first >= fed.cursor or bulk is None or groups.find(txn, group) is None:
+            continue
+        found = []
+        for number, row in read_rows(txn, group, first, fed.cursor - first):
+            if slots.find(txn, group, number)[0] != slots.WAITING:
+                continue
+            message = composed(txn, group, number, row, bulk, fed, cancelled=False)
+            if message is not None:
+                found.append((row.id, number, len(message.parts)))
+        yield group, Feeding(bulk.lane, 0, bulk.weight, found)

@@ -1,0 +1,153 @@
+"""Slots: what became of a packed row, in 24 octets.
+
+    state  attempt  reference  outcome  reason  flags   1 octet each
+    seconds from the sending to the report              2
+    SIM, as its IMSI                                    8
+    sent, epoch ms; the time of the end where it was not sent  8
+
+A state of 0 is a row that nothing has happened to yet.  170 slots are one value of the store.
+"""
+
+import struct
+from typing import Final
+
+from engine.store.table import Octets, Txn
+from engine.traffic.message import Part, State
+
+OCTETS: Final = 24
+OF_A_SHEET: Final = 170  # times 24: one page of the store, less its header
+WAITING: Final = 0
+WRITTEN: Final = 255  # a state no message has: the row is a record of its own now
+
+HAS_REFERENCE: Final = 1
+HAS_OUTCOME: Final = 2
+LONGEST_REPORT_S: Final = 0xFFFF
+
+# What a slot can say of why a message ended; for anything else the row is written out.
+REASONS: Final = (
+    "",
+    "stop_all",
+    "erased",
+    "bad_number",
+    "complaint",
+    "legal",
+    "no_consent",
+    "campaign_cancelled",
+    "deadline_passed",
+    "by_request",
+    "validity_expired",
+    "replied_stop",
+)
+CODES: Final = {slug: code for code, slug in enumerate(REASONS)}
+
+# state, attempt, reference, outcome, reason, flags, report's delay in s, SIM, sent_ms
+Slot = tuple[int, int, int, int, int, int, int, int, int]
+EMPTY: Final[Slot] = (0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+_LAYOUT: Final = struct.Struct("<BBBBBBHQQ")
+
+SLOTS: Final = Octets("slots", "QI")  # group, slot sheet
+
+
+def find(txn: Txn, group: int, row: int) -> Slot:
+    """The slot of one row."""
+    sheet, index = divmod(row, OF_A_SHEET)
+    octets = SLOTS.find(txn, (group, sheet)) or b""
+    offset = index * OCTETS
+    return _read(octets, offset) if offset + OCTETS <= len(octets) else EMPTY
+
+
+def _read(octets: bytes | bytearray, offset: int) -> Slot:
+    state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms = _LAYOUT.unpack_from(octets, offset)
+    return state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms
+
+
+class Slots:
+    """Slots that a transaction reads and writes: each sheet is read once, and written by `flush`.
+
+    Nobody else may look at those slots in the same transaction before that.
+    """
+
+    def __init__(self, txn: Txn) -> None:
+        self._txn = txn
+        self._open: dict[tuple[int, int], bytearray] = {}
+
+    def _opened(self, group: int, row: int) -> tuple[bytearray, int]:
+        sheet, index = divmod(row, OF_A_SHEET)
+        octets = self._open.get((group, sheet))
+        if octets is None:
+            octets = self._open[group, sheet] = bytearray(SLOTS.find(self._txn, (group, sheet)) or b"")
+        offset = index * OCTETS
+        if len(octets) < offset + OCTETS:
+            octets.extend(bytes(offset + OCTETS - len(octets)))
+        return octets, offset
+
+    def get(self, group: int, row: int) -> Slot:
+        """A row's slot."""
+        return _read(*self._opened(group, row))
+
+    def put(
+        self, group: int, row: int, state: int, attempt: int = 0, reference: int = 0, outcome: int = 0,
+        reason: int = 0, flags: int = 0, reported_s: int = 0, sim: int = 0, sent_ms: int = 0,
+    ) -> None:  # fmt: skip
+        """Write a row's slot, all of it."""
+        octets, offset = self._opened(group, row)
+        _LAYOUT.pack_into(octets, offset, state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms)
+
+    def flush(self) -> None:
+        """Write what was opened."""
+        for key, octets in self._open.items():
+            SLOTS.put(self._txn, key, bytes(octets))
+        self._open.clear()
+
+
+def write_out(txn: Txn, group: int, row: int) -> None:
+    """The row has a record of its own from now on."""
+    opened = Slots(txn)
+    opened.put(group, row, WRITTEN)
+    opened.flush()
+
+
+def first_waiting(txn: Txn, group: int, first: int, end: int) -> int:
+    """The first row from `first` on, before `end`, that nothing has happened to; `end` where there is none."""
+    row = first
+    while row < end:
+        sheet, index = divmod(row, OF_A_SHEET)
+        states = (SLOTS.find(txn, (group, sheet)) or b"")[::OCTETS]
+        place = states.find(WAITING, index) if index < len(states) else index
+        if place >= 0:
+            return min(end, sheet * OF_A_SHEET + place)
+        # What the value does not hold was never written.
+        row = sheet * OF_A_SHEET + len(states)
+        if len(states) < OF_A_SHEET:
+            return min(end, row)
+    return end
+
+
+def states(txn: Txn, group: int, rows: int) -> bytes:
+    """The states of the first `rows` rows, one octet each."""
+    found = bytearray(rows)
+    for (_, sheet), octets in SLOTS.scan(txn, group):
+        begin = sheet * OF_A_SHEET
+        own = octets[::OCTETS][: max(0, rows - begin)]
+        found[begin : begin + len(own)] = own
+    return bytes(found)
+
+
+def part_of(slot: Slot) -> Part:
+    """The one part of a row that was claimed, or that ended without being sent."""
+    state, attempt, reference, outcome, _, flags, reported_s, sim, sent_ms = slot
+    if state not in _CLAIMED:
+        return Part(attempt=attempt)
+    return Part(
+        State(state),
+        sim,
+        reference if flags & HAS_REFERENCE else -1,
+        attempt,
+        0 if state == State.SENDING else sent_ms,
+        outcome if flags & HAS_OUTCOME else -1,
+        sent_ms + 1000 * reported_s if flags & HAS_OUTCOME else 0,
+    )
+
+
+_CLAIMED: Final = (State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED)
