@@ -29,6 +29,7 @@ from engine.traffic import events, inbound, inbox, intents, messages, reassembly
 from engine.traffic.explain import explain
 from engine.traffic.inbound import Inbound
 from engine.traffic.scheduler import Scheduler
+from engine.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +200,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.scheduler.run(), name="scheduler"),
                 tasks.create_task(engine.inbound.run(), name="inbound"),
                 tasks.create_task(engine.pool.run(), name="pool"),
+                tasks.create_task(Upkeep(engine.store, engine.now_ms).run(), name="upkeep"),
             ]
             try:
                 yield engine

@@ -215,6 +215,11 @@ class Runs:
         published = self._published(txn)
         return bool(_under_way(published) or _crowds(published))
 
+    def wants_merge(self, txn: Txn) -> bool:
+        """Whether `merge` would find anything to do."""
+        published = self._published(txn)
+        return bool(_under_way(published) or _crowds(published))
+
     def forget(self, txn: Txn, before_id: int, pages: int) -> bool:
         """Drop pairs with ids below `before_id`, reading about `pages` pages; whether there may be more of them.
 

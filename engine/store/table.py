@@ -12,6 +12,7 @@ order of the fields.  Knows no noun.
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import lmdb
@@ -90,10 +91,14 @@ class Keyed:
                 return None
             return self.layout.unpack(cursor.key()), cast("bytes", cursor.value())
 
-    def keys(self, txn: Txn) -> Iterator[bytes]:
-        """All keys, packed, in order."""
+    def keys(self, txn: Txn, after: bytes, limit: int) -> list[bytes]:
+        """Up to `limit` packed keys behind the packed key `after`, in order."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
-            yield from cast("Iterator[bytes]", cursor.iternext(keys=True, values=False))
+            found = cursor.set_range(after)
+            if found and cursor.key() == after:
+                found = cursor.next()
+            items = cursor.iternext(keys=True, values=False) if found else iter(())
+            return list(islice(cast("Iterator[bytes]", items), limit))
 
     def last_key(self, txn: Txn) -> tuple[Any, ...] | None:
         """The highest key, or None where there is none."""

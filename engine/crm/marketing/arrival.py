@@ -20,6 +20,10 @@ from engine.store.environment import Store
 # What is stored together: 50 ms of reading at the least, so that a flush that takes 10 is hidden behind it.
 CHUNK_ROWS: Final = 20_000
 
+SHEETS_A_TURN: Final = 10  # a millisecond of reading
+
+TABLES_A_TURN: Final = 256
+
 # A row that is not plain: (number, client_ref, language, values), or what is wrong with it, or None for no row yet.
 Found = tuple[int, str, str, dict[str, str]] | InvalidParam | None
 Strange = Callable[[int, bytes], Found]
@@ -37,6 +41,7 @@ class Arrival:
         self._suppressions = suppressions
         self._now_ms = now_ms
         self._intake: Intake | None = None
+        self._rows = 0
         self._stored = 0
         self._storing: asyncio.Task[Upload] | None = None
 
@@ -48,7 +53,7 @@ class Arrival:
         upload = await store.write(uploads.begin, campaign, now_ms())
         try:
             await suppressions.load(store)
-            seen = await asyncio.to_thread(_seen, store, campaign)
+            seen = await _seen(store, campaign)
         except BaseException:
             await store.write(uploads.discard, campaign)
             raise
@@ -111,14 +116,22 @@ class Arrival:
         if self._intake is not None and self._intake.taken:
             await self._store_chunk(self._intake)
         await self._stored_so_far()
-        return await asyncio.shield(
-            asyncio.create_task(self._store.write(uploads.finish, self._upload, self._now_ms()))
-        )
+        finishing = self._store.write(uploads.finish, self._upload, self._now_ms())
+        done = await asyncio.shield(asyncio.create_task(finishing))
+        await self._forget()
+        return done
+
+    async def _forget(self) -> None:
+        """Give the memory back, a little at a turn of the loop."""
+        if self._intake is not None:
+            self._rows, self._intake = self._intake.row, None
+        while self._seen.give_back(TABLES_A_TURN):  # noqa: ASYNC110  each turn frees some
+            await asyncio.sleep(0)
 
     @property
     def rows(self) -> int:
         """Rows that have come."""
-        return 0 if self._intake is None else self._intake.row
+        return self._rows if self._intake is None else self._intake.row
 
     async def discard(self) -> None:
         """Remove all that was stored, unless it counts."""
@@ -128,8 +141,15 @@ class Arrival:
             self._storing = None
         while await self._store.write(uploads.discard, self._upload.campaign):
             pass
+        await self._forget()
 
 
-def _seen(store: Store, campaign: int) -> Seen:
-    with store.read() as txn:
-        return recipients.seen(txn, campaign)
+async def _seen(store: Store, campaign: int) -> Seen:
+    """The rows that were stored, read a little at a turn of the loop."""
+    known, last = recipients.nothing_seen(), -1
+    while True:
+        with store.read() as txn:
+            last = recipients.see(txn, campaign, known, last, SHEETS_A_TURN)
+        if last < 0:
+            return known
+        await asyncio.sleep(0)

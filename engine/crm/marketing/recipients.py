@@ -6,6 +6,7 @@ of an upload stand behind the campaign's mark until the whole upload has come: o
 
 import secrets
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -62,9 +63,19 @@ def packed(rows: Iterable[tuple[int, Row]]) -> list[Sheet]:
     return [sheet for sheet in made if sheet.rows]
 
 
-def seen(txn: Txn, campaign: int) -> Seen:
-    """What makes the campaign's rows unique, of all that were stored, those of an open upload among them."""
-    known = Seen(secrets.token_bytes(16))
-    for _, octets in sheets.SHEETS.scan(txn, campaign):
+def nothing_seen() -> Seen:
+    """What makes rows unique, of a campaign that has none yet."""
+    return Seen(secrets.token_bytes(16))
+
+
+def see(txn: Txn, campaign: int, known: Seen, after: int, limit: int) -> int:
+    """Let `known` know up to `limit` sheets behind the one that begins with row `after`; where the last of them begins.
+
+    Those of an open upload are among them.  -1 stands before the first sheet, and is given back behind the last.
+    """
+    begin = None if after < 0 else (campaign, after)
+    last = -1
+    for (_, row), octets in islice(sheets.SHEETS.scan(txn, campaign, after=begin), limit):
         show(known, octets)
-    return known
+        last = row
+    return last

@@ -4,6 +4,7 @@ Rows are staged behind the campaign's mark and count together when the last has 
 with its row number and the reason.
 """
 
+import sys
 from array import array
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -137,7 +138,8 @@ def add_rows(
     txn: Txn, upload: Upload, rows: list[tuple[int, int, Row]], faults: dict[int, Fault], pepper: bytes, now_ms: int
 ) -> Upload:
     """`add` for a few rows at once: (row number, telephone number, row); `faults` are rows that could not be read."""
-    known = recipients.seen(txn, upload.campaign)
+    known = recipients.nothing_seen()
+    recipients.see(txn, upload.campaign, known, -1, sys.maxsize)
     fresh, duplicates, suppressed = [], [], []
     for position, number, row in rows:
         if not known.add(number, row.client_ref):

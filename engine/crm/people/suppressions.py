@@ -28,6 +28,8 @@ SUPPRESSIONS: Final = Line("suppressions", Suppression, "16s")
 
 TABLES: Final = (SUPPRESSIONS,)
 
+SLICE: Final = 2_000  # read in one turn of the loop: half a millisecond
+
 _keyed = lru_cache(maxsize=4)(Suppressed)
 
 
@@ -88,12 +90,21 @@ class Suppressions:
     async def load(self, store: Store) -> None:
         """Read them from the store, the first time."""
         if self._loading is None:
-            self._loading = asyncio.create_task(asyncio.to_thread(self._read, store))
+            self._loading = asyncio.create_task(self._read(store))
         await asyncio.shield(self._loading)
         if not self._is_loaded:
             self._is_loaded = True
             self._catch_up()
 
-    def _read(self, store: Store) -> None:
-        with store.read() as txn:
-            self.numbers.load(SUPPRESSIONS.keys(txn))
+    async def _read(self, store: Store) -> None:
+        # Not in a thread: one that goes in and out of LMDB gives the interpreter up and has it again before the loop
+        # can wake up to take it.
+        last = b""
+        while True:
+            with store.read() as txn:
+                digests = SUPPRESSIONS.keys(txn, last, SLICE)
+            if not digests:
+                return
+            self.numbers.load(digests)
+            last = digests[-1]
+            await asyncio.sleep(0)
