@@ -13,7 +13,7 @@ class DueLine:
     def push(self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1) -> None:
         """Add a message, or replace the entry that stands for it."""
 
-    def ready_parts(self, now_ms: int) -> int:
+    def ready_parts(self, now_ms: int, lane: int = -1) -> int:
         """Parts that could go now: those that are due and whose group is not parked."""
 
     def remove(self, identifier: int) -> bool:

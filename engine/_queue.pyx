@@ -222,11 +222,17 @@ cdef class DueLine:
         self.turns[group.lane].append(group)
         return 0
 
-    def ready_parts(self, int64_t now_ms):
-        """Parts that could go now: those that are due and whose group is not parked."""
+    def ready_parts(self, int64_t now_ms, int lane=-1):
+        """Parts that could go now, in one lane or in all: those that are due and whose group is not parked."""
         cdef _Group group
         cdef int64_t ready
         self._ripen(now_ms)
+        if lane >= 0:
+            ready = 0
+            for group in (<dict>self.groups[lane]).values():
+                if group.name not in self.parked:
+                    ready += group.ripe_parts
+            return ready
         ready = self.ripe_parts
         for name in self.parked:
             for lanes in self.groups:

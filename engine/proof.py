@@ -65,8 +65,10 @@ def _messages(txn: Txn) -> Iterator[str]:
             if state == slots.WRITTEN:
                 continue
             tally[group, State.QUEUED if state == slots.WAITING else state] += 1
-            if state == State.SENDING:
-                yield f"slots: row {row} of group {group} is being sent without a record"
+            if state in (State.SENDING, State.SENT, State.DELIVERED) and not slots.find(txn, group, row)[-2]:
+                yield f"slots: row {row} of group {group} was sent by no SIM"
+            if row < fed.settled and state in (slots.WAITING, State.SENDING):
+                yield f"fed: row {row} of group {group} is open below the mark"
     yield from _compare("messages_by_number", set(messages.BY_NUMBER.scan(txn)), by_number)
     yield from _compare("due", {key for key, _ in DUE.scan(txn)}, due)
     yield from _compare("intents", {key for key, _ in INTENTS.scan(txn)}, intents)

@@ -112,6 +112,7 @@ class Engine:
         self.pool.attach(
             on_wanted=self.scheduler.on_wanted,
             on_done=self.scheduler.on_done,
+            on_given=self.scheduler.on_given,
             on_lost=self.scheduler.on_lost,
             on_received=self.inbound.received,
             on_change=self._modem_changed,

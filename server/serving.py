@@ -24,6 +24,8 @@ from server.app import build
 from server.context import Laboratory
 
 SWITCH_S: Final = 0.0005
+# Work makes few cycles and many tuples: Python would look through them all after every 700.
+COLLECTED: Final = (20_000, 20, 50)
 GOODBYE_S: Final = 2.0  # for open streams and requests
 
 
@@ -115,6 +117,7 @@ async def _serve(
     # What stands from the start on is no garbage: looking through it again and again stops everything for 10 ms.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECTED)
     token = await _let_in(engine)
     runner = web.AppRunner(build(engine, lab), access_log=None, handle_signals=False, shutdown_timeout=GOODBYE_S)
     await runner.setup()

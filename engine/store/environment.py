@@ -149,6 +149,7 @@ class Store:
         self._writer: threading.Thread | None = None
         if not read_only:
             self._keep_reserve()
+        self.beside: Any = None  # every change's `beside`
         self.commits = 0
         self.flush_s = 0.0
         try:
@@ -361,12 +362,12 @@ class Store:
 
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
         if job.alone:
-            txn = Txn(parent, self._handles)
+            txn = Txn(parent, self._handles, self.beside)
             job.result = job.change(txn, *job.args)
             notes += txn.notes
             return
         child = self._env.begin(write=True, parent=parent)
-        txn = Txn(child, self._handles)
+        txn = Txn(child, self._handles, self.beside)
         try:
             job.result = job.change(txn, *job.args)
             child.commit()

@@ -36,13 +36,17 @@ class Note(NamedTuple):
 
 
 class Txn:
-    """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves."""
+    """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves.
 
-    __slots__ = ("handles", "notes", "raw")
+    `beside` is what a change must reach beside the tables, in the very moment it is made; the store does not know it.
+    """
 
-    def __init__(self, raw: lmdb.Transaction, handles: dict[str, Any]) -> None:
+    __slots__ = ("beside", "handles", "notes", "raw")
+
+    def __init__(self, raw: lmdb.Transaction, handles: dict[str, Any], beside: Any = None) -> None:
         self.raw = raw
         self.handles = handles
+        self.beside = beside
         self.notes: list[Note] = []
 
 
@@ -241,6 +245,10 @@ class Line(Table[T]):
         if gone:
             txn.notes.append(Note(self.name, key if type(key) is tuple else (key,), None))
         return gone
+
+    def remove_quietly(self, txn: Txn, key: Key) -> bool:
+        """Whether there was something to remove; nobody is told, since the same is put under another key."""
+        return super().remove(txn, key)
 
 
 class Octets(Keyed):

@@ -1,11 +1,24 @@
-"""The event log: append inside a change, read from a cursor.  Does not know who reads it."""
+"""The event log: append inside a change, read from a cursor.  Does not know who reads it.
 
-from collections.abc import Iterator
+Sequence numbers step by one from 1.  What happens to rows of a campaign is told by the hundred: one record then holds
+many events, and stands under the number of its last.
+"""
+
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
+from engine.store import ids
 from engine.store.table import Line, Txn
+
+# Events of rows that are kept together: so many at most, and not when they are further apart.
+PACKED_MOST: Final = 512
+PACKED_MS: Final = 1_000
+
+PACK: Final = "pack"
+# What a pack can tell of, by position: only ever added to at the end.
+PACKED_KINDS: Final = ("message.sent", "message.delivered", "message.undelivered")
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -24,20 +37,61 @@ EVENTS: Final = Line("events", Event)
 
 
 def append(txn: Txn, kind: str, at_ms: int, subject: str, **detail: Any) -> int:
-    """Add an event; its sequence number, which steps by one from 1."""
-    last = EVENTS.last_key(txn)
-    sequence = 1 if last is None else last[0] + 1
+    """Add an event; its sequence number."""
+    sequence = newest(txn) + 1
     EVENTS.put(txn, sequence, Event(kind, at_ms, subject, detail))
-    return int(sequence)
+    return sequence
+
+
+def append_rows(txn: Txn, kind: str, at_ms: int, campaign: str, messages: Iterable[int]) -> None:
+    """Add an event of `kind`, one of PACKED_KINDS, for each of these messages of one campaign."""
+    code = PACKED_KINDS.index(kind)
+    sequence, octets, count, since_ms = newest(txn), b"", 0, at_ms
+    last = EVENTS.find(txn, sequence) if sequence else None
+    if last is not None and last.kind == PACK and last.subject == campaign:
+        count = last.detail["count"]
+        if count < PACKED_MOST and 0 <= at_ms - last.at_ms <= PACKED_MS:
+            octets, since_ms = last.detail["entries"], last.at_ms
+            EVENTS.remove_quietly(txn, sequence)
+        else:
+            count = 0
+    packed = bytearray(octets)
+    for identifier in messages:
+        packed += bytes([code]) + identifier.to_bytes(8, "big")
+        count += 1
+        sequence += 1
+    detail = {"count": count, "entries": bytes(packed)}
+    EVENTS.put(txn, sequence, Event(PACK, since_ms, campaign, detail))
+
+
+def _unpacked(sequence: int, event: Event) -> Iterator[tuple[int, Event]]:
+    if event.kind != PACK:
+        yield sequence, event
+        return
+    entries: bytes = event.detail["entries"]
+    first = sequence - event.detail["count"] + 1
+    for place in range(event.detail["count"]):
+        at = place * _ENTRY_OCTETS
+        identifier = int.from_bytes(entries[at + 1 : at + _ENTRY_OCTETS], "big")
+        told = Event(
+            PACKED_KINDS[entries[at]], event.at_ms, ids.render("msg", identifier), {"campaign_id": event.subject}
+        )
+        yield first + place, told
+
+
+_ENTRY_OCTETS: Final = 9
 
 
 def after(txn: Txn, cursor: int, limit: int) -> Iterator[tuple[int, Event]]:
     """Up to `limit` events behind the sequence number `cursor`, oldest first."""
-    for (sequence,), event in EVENTS.scan(txn, after=cursor):
-        if limit <= 0:
-            return
-        limit -= 1
-        yield sequence, event
+    for (last,), record in EVENTS.scan(txn, after=cursor):
+        for sequence, event in _unpacked(last, record):
+            if sequence <= cursor:
+                continue
+            if limit <= 0:
+                return
+            limit -= 1
+            yield sequence, event
 
 
 def newest(txn: Txn) -> int:

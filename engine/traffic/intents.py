@@ -16,8 +16,9 @@ import msgspec
 
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
-from engine.traffic import messages, sims
+from engine.traffic import messages, sheets, sims, slots
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
+from engine.traffic.page import ACCEPTED, NOT_SENT, Page
 from engine.traffic.retry import Again, GiveUp
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
@@ -91,7 +92,7 @@ def claim(txn: Txn, picks: list[Pick], now_ms: int, gate: Gate) -> list[Claimed]
         verdict = _refusal(message, pick, now_ms) or said[message.id]
         part = next((index for index, part in enumerate(message.parts) if part.state is State.QUEUED), 0)
         if verdict is not _GONE:
-            _obey(txn, pick, message, part, verdict, now_ms)
+            obey(txn, pick, message, part, verdict, now_ms)
         results.append(Claimed(verdict, message, part))
     return results
 
@@ -113,12 +114,13 @@ def expire(txn: Txn, identifiers: list[int], now_ms: int) -> list[int]:
     for identifier in identifiers:
         message = messages.find(txn, identifier)
         if message is not None and _refusal(message, Pick(identifier, 0), now_ms) is _EXPIRED:
-            _obey(txn, Pick(identifier, 0), message, 0, _EXPIRED, now_ms)
+            obey(txn, Pick(identifier, 0), message, 0, _EXPIRED, now_ms)
             expired.append(identifier)
     return expired
 
 
-def _obey(txn: Txn, pick: Pick, message: Message, index: int, verdict: Verdict, now_ms: int) -> None:
+def obey(txn: Txn, pick: Pick, message: Message, index: int, verdict: Verdict, now_ms: int) -> None:
+    """Do with a message what the verdict on its part `index` says."""
     if verdict.sends:
         part = message.parts[index]
         attempt = part.attempt + 1
@@ -171,9 +173,19 @@ def _change(txn: Txn, message: Message, index: int, part: Part, now_ms: int, rea
         messages.line_up(txn, changed)
 
 
-def _closed(txn: Txn, identifier: int, part: int) -> Message | None:
-    """The message, its part's intent taken away; None where there was no such intent."""
-    return messages.get(txn, identifier) if INTENTS.remove(txn, (identifier, part)) else None
+def _closed(txn: Txn, identifier: int, part: int, sim: int = 0, at_ms: int = 0) -> Message | None:
+    """The message, its part's intent taken away; None where there is none, or not that of `sim` since `at_ms`."""
+    intent = INTENTS.find(txn, (identifier, part))
+    if intent is not None:
+        if sim and (intent.sim, intent.at_ms) != (sim, at_ms):
+            return None
+        INTENTS.remove(txn, (identifier, part))
+        return messages.get(txn, identifier)
+    message = messages.find(txn, identifier)
+    if message is None or message.packed_row < 0 or message.state is not State.SENDING:
+        return None
+    claimed_ms = slots.find(txn, message.group, message.packed_row)[-1]
+    return None if sim and (message.parts[0].sim, claimed_ms) != (sim, at_ms) else message
 
 
 def mark_sent(txn: Txn, identifier: int, index: int, reference: int, now_ms: int) -> None:
@@ -197,9 +209,12 @@ def expect_report(txn: Txn, message: Message, index: int, part: Part) -> None:
         REFERENCES.put(txn, key, Reference(message.id, index))
 
 
-def put_back(txn: Txn, identifier: int, index: int, now_ms: int) -> None:
-    """No octet of the PDU was written: the part waits again and the attempt is not counted."""
-    message = _closed(txn, identifier, index)
+def put_back(txn: Txn, identifier: int, index: int, now_ms: int, sim: int = 0, at_ms: int = 0) -> None:
+    """No octet of the PDU was written: the part waits again and the attempt is not counted.
+
+    With `sim` and `at_ms`, only where the open intent is that SIM's of that time.
+    """
+    message = _closed(txn, identifier, index, sim, at_ms)
     if message is not None:
         _requeue(txn, message, index, now_ms, now_ms, counted=False)
 
@@ -276,12 +291,30 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
             UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own))
 
 
-def recover(txn: Txn, now_ms: int) -> int:
-    """Make unknown whatever had an intent when the last run ended; how many parts that were."""
-    open_intents = [key for key, _ in INTENTS.scan(txn)]
-    for identifier, part in open_intents:
+def open_intents(txn: Txn) -> list[tuple[int, int, int]]:
+    """(message, part, sim) of every part that was claimed and has no outcome."""
+    found = [(identifier, part, intent.sim) for (identifier, part), intent in INTENTS.scan(txn)]
+    return found + [(message.id, 0, message.parts[0].sim) for message in sheets.sending(txn, messages.GROUPS)]
+
+
+def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
+    """Settle what had an intent when the last run ended; how many parts became unknown.
+
+    A page that is trusted tells how far each came.  Without one, nobody knows of any.
+    """
+    unknown = 0
+    for identifier, part, sim in open_intents(txn):
+        if page is not None and page.is_trusted:
+            entry = page.left(sim, identifier, part)
+            if entry is None or entry.how_far == NOT_SENT:
+                put_back(txn, identifier, part, now_ms)
+                continue
+            if entry.how_far == ACCEPTED:
+                mark_sent(txn, identifier, part, entry.reference, now_ms)
+                continue
         mark_unknown(txn, identifier, part, "crash", now_ms)
-    return len(open_intents)
+        unknown += 1
+    return unknown
 
 
 def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
@@ -344,6 +377,8 @@ def mark_report(txn: Txn, identifier: int, index: int, outcome: int, state: Stat
     part = message.parts[index]
     if part.state is State.DELIVERED or part.state not in (State.SENT, State.UNDELIVERED):
         return False
+    if message.packed_row >= 0 and messages.report_row(txn, message, outcome, state, reason, now_ms):
+        return True
     reported = msgspec.structs.replace(part, state=state, outcome=outcome, reported_ms=now_ms)
     _change(txn, message, index, reported, now_ms, reason)
     return True

@@ -86,7 +86,9 @@ __all__ = [
     "name",
     "of_number",
     "pinned_to",
+    "recalled",
     "record_ended",
+    "report_row",
     "rolled_up",
     "store",
     "tally",
@@ -206,6 +208,23 @@ def leave_line(txn: Txn, message: Message) -> None:
     DUE.remove(txn, (message.lane, message.due_ms, message.id))
 
 
+def report_row(txn: Txn, message: Message, outcome: int, state: State, reason: str, now_ms: int) -> bool:
+    """Let a sent row's slot say what a status report said; False where it cannot."""
+    part = message.parts[0]
+    delay_s = (now_ms - part.sent_ms) // 1000
+    if reason not in slots.CODES or not 0 <= delay_s <= slots.LONGEST_REPORT_S:
+        return False
+    opened = slots.Slots(txn)
+    flags = slots.HAS_OUTCOME | (slots.HAS_REFERENCE if part.reference >= 0 else 0)
+    opened.put(
+        message.group, message.packed_row, state, part.attempt, max(part.reference, 0), outcome,
+        slots.CODES[reason], flags, delay_s, part.sim, part.sent_ms,
+    )  # fmt: skip
+    opened.flush()
+    _follow(txn, message, msgspec.structs.replace(message, state=state, reason=reason), now_ms)
+    return True
+
+
 def store(txn: Txn, old: Message, new: Message, now_ms: int) -> Message:
     """Write `new` over `old`: the tally moves with the state, and news becomes an event."""
     new = msgspec.structs.replace(new, updated_ms=now_ms, packed_row=-1)
@@ -227,6 +246,10 @@ def _follow(txn: Txn, old: Message, new: Message, now_ms: int) -> None:
 
 def _tell(txn: Txn, message: Message, now_ms: int) -> None:
     if message.state in NEWS:
+        kind = f"message.{message.state.slug}"
+        if message.packed_row >= 0 and not message.reason and kind in events.PACKED_KINDS:
+            events.append_rows(txn, kind, now_ms, ids.render("cmp", message.group), (message.id,))
+            return
         detail: dict[str, Any] = {"reason": message.reason} if message.reason else {}
         if message.error >= 0:
             detail["cms_error"] = message.error
@@ -247,9 +270,17 @@ def end(txn: Txn, message: Message, state: State, reason: str, now_ms: int) -> M
     return store(txn, message, msgspec.structs.replace(message, state=state, reason=reason), now_ms)
 
 
+def recalled(txn: Txn, message: Message, now_ms: int) -> Message:
+    """The message, after its parts that were claimed and have not begun were taken back."""
+    if message.state is not State.SENDING or txn.beside is None:
+        return message
+    txn.beside.recall(txn, message.id, now_ms)
+    return get(txn, message.id)
+
+
 def cancel(txn: Txn, identifier: int, now_ms: int) -> Message:
     """End a message of which no part was given to a modem.  Raises NotFound, Conflict once it is on its way."""
-    message = get(txn, identifier)
+    message = recalled(txn, get(txn, identifier), now_ms)
     if message.state is State.CANCELLED:
         return message
     if message.state not in WAITING:
@@ -262,6 +293,8 @@ def withdraw(txn: Txn, number: int, wanted: Callable[[Message], bool], reason: s
     ended = 0
     for identifier in list(of_number(txn, number)):
         message = find(txn, identifier)
+        if message is not None:
+            message = recalled(txn, message, now_ms)
         # A row that was not fed yet meets the gate when its turn comes.
         is_fed = message is not None and (message.packed_row < 0 or message.state is not State.ACCEPTED)
         if message is not None and is_fed and message.state in WAITING and wanted(message):
@@ -275,6 +308,8 @@ def cancel_all(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> in
     ended = 0
     for identifier in identifiers:
         message = find(txn, identifier)
+        if message is not None:
+            message = recalled(txn, message, now_ms)
         if message is not None and message.state in WAITING:
             end(txn, message, State.CANCELLED, reason, now_ms)
             ended += 1

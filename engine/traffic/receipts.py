@@ -75,7 +75,7 @@ def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
     if _is_repeat(txn, sim, report, at_ms):
         return
     # A part in the air to the same recipient may be the one meant: its outcome will tell.
-    flying = any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
+    flying = _is_flying(txn, sim, report)
     candidates = _unproven(txn, sim, report)
     if flying or candidates:
         early = Early(report.reference, report.recipient, report.outcome, report.service_centre_time_ms)
@@ -84,6 +84,13 @@ def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
             _prove_all(txn, sim, candidates, now_ms)
     else:
         events.append(txn, "report.unmatched", now_ms, "", sim=str(sim), reference=report.reference)
+
+
+def _is_flying(txn: Txn, sim: int, report: Report) -> bool:
+    """Whether a part to that recipient has an intent on the SIM and no outcome."""
+    if txn.beside is not None:
+        return any(_same(report.recipient, number) for number in txn.beside.numbers_of(sim))
+    return any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
 
 
 def catch_up(txn: Txn, sim: int, now_ms: int) -> None:

@@ -4,102 +4,72 @@ Rules of this file:
 
 1. Nobody calls it: it follows the commits.  What enters or leaves the due line in the store does so in memory.
 2. One change a turn: it carries the outcomes of the parts that landed and the intents of those that go next.
-3. A PDU is given to a modem only after the commit that holds its intent.
+3. A part is given to its modem only after the commit that holds its intent: one that is free begins it, one that sends
+   has it ahead and begins it in the very callback that hears the OK.
 4. An outcome is kept until a commit has taken it, whatever the disk says meanwhile.
 5. The parts of a message follow one another on one SIM; only an `otp` message comes between.
+6. What was claimed ahead and has not begun can be taken back: by a change (engine/traffic/ahead.py), or for an `otp`.
 
 Knows nothing about people: times reach it as due times and deadlines, rules as the gate's verdicts.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
-from engine import numbers, sms
 from engine._queue import DueLine
-from engine.errors import ModemError, StoreError, SubmitRefused, SubmitUnknown
+from engine.errors import ModemError, StoreError, SubmitRefused
 from engine.modem.pool import Modem, Submission
 from engine.store.environment import Store
-from engine.store.table import Note, Txn
-from engine.traffic import intents, messages, receipts, retry, sheets
-from engine.traffic.intents import Claimed
-from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Message, Pick, Sending, State
+from engine.store.table import Note
+from engine.traffic import intents, messages, page, retry, sheets
+from engine.traffic.ahead import RECALLED, Ahead, Claim
+from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
+from engine.traffic.page import Page
+from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
+from engine.traffic.seats import Aloft, Seat
+from engine.traffic.settling import Choice, Claimed, Flight, Landed, Packed, Rules, recover, settle
 from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
 
-FEED_PARTS: Final = 100  # one feeding's size: a few milliseconds of the writer's time
+FEED_PARTS: Final = 500  # one feeding's size: a few milliseconds of the writer's time
+LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
 CANCEL_CHUNK: Final = 200
-RATE_WINDOW_S: Final = 20
-SEED_PARTS_PER_MINUTE: Final = 8  # what a modem is taken to do until it has shown what it can
 STORE_PAUSE_S: Final = 1.0
 LONGEST_SLEEP_S: Final = 5.0
 
 
-@dataclass(slots=True)
-class Flight:
-    """A part that was given to a modem; `more` says that its message has parts still to go."""
-
-    message: int
-    part: int
-    sim: int
-    attempt: int
-    more: bool
-
-
-class Landed(NamedTuple):
-    """What came of a flight: the modem's reference, or why there is none."""
-
-    flight: Flight
-    reference: int
-    error: ModemError | None
-
-
-def settle(txn: Txn, landed: list[Landed], picks: list[Pick], now_ms: int, gate: Gate, random: Random) -> list[Claimed]:
-    """One turn's change: the outcomes of what landed, then the intents of what goes next."""
-    for flight, reference, error in landed:
-        if error is None:
-            intents.mark_sent(txn, flight.message, flight.part, reference, now_ms)
-        elif isinstance(error, SubmitRefused):
-            decision = retry.decide(error.cms, error.cme, flight.attempt, random)
-            intents.mark_refused(txn, flight.message, flight.part, decision, error.cms, now_ms)
-        elif isinstance(error, SubmitUnknown):
-            intents.mark_unknown(txn, flight.message, flight.part, error.reason, now_ms)
-        else:
-            intents.put_back(txn, flight.message, flight.part, now_ms)
-        receipts.catch_up(txn, flight.sim, now_ms)
-    return intents.claim(txn, picks, now_ms, gate)
-
-
-def recover(txn: Txn, now_ms: int) -> int:
-    """What the last run left in the air becomes unknown, unless a report has told of it; how many parts that were."""
-    unknown = intents.recover(txn, now_ms)
-    receipts.catch_up_all(txn, now_ms)
-    return unknown
-
-
 class Scheduler:
-    """Keeps every free modem busy with what may go next."""
+    """Keeps every modem busy with what may go next."""
 
     def __init__(
-        self, store: Store, gate: Gate, feed: Feed, now_ms: Callable[[], int], feed_ahead_s: float, random: Random
+        self,
+        store: Store,
+        gate: Gate,
+        feed: Feed,
+        now_ms: Callable[[], int],
+        feed_ahead_s: float,
+        random: Random,
     ) -> None:
         self._store = store
-        self._gate = gate
         self._feed = feed
         self._now_ms = now_ms
         self._feed_ahead_s = feed_ahead_s
-        self._random = random
+        self._ahead = Ahead()
+        self._rules = Rules(gate, random, self._ahead)
+        self._page = Page(store.directory, page.boot_of_this_machine())
         self._line = DueLine()
-        self._free: dict[str, Modem] = {}
-        self._modems: set[str] = set()
-        self._flying: dict[int, Flight] = {}
+        self._rows: dict[int, Packed] = {}
+        self._seats: dict[str, Seat] = {}
+        self._wanting: dict[str, Seat] = {}
+        self._flying: dict[int, Aloft] = {}
         self._landed: list[Landed] = []
         # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
         self._pins: dict[int, int] = {}
@@ -110,29 +80,51 @@ class Scheduler:
         self._dry = False
         self._hungry = asyncio.Event()
         self._wake = asyncio.Event()
-        self._accepted: deque[tuple[int, int]] = deque()
+        self._rate = Rate()
         self._turning = False
         self._stopping = False
+        store.beside = self._ahead
         store.follow(self._follow)
 
     # -- what the modems tell
 
     def on_wanted(self, modem: Modem) -> None:
-        """A modem can take a part; nothing is given ahead."""
-        if not modem.is_free:
-            return
-        self._modems.add(modem.port)
-        self._free[modem.port] = modem
+        """A modem has nothing ahead and could take a part."""
+        seat = self._seats.get(modem.port)
+        if seat is None or seat.modem is not modem or seat.sim != int(modem.imsi):
+            seat = self._seats[modem.port] = Seat(modem)
+        for flight, job in seat.flights:
+            if job.is_withdrawn:
+                # By a change that may have been refused itself: then nobody else has put it back.
+                self._land(flight, job, ModemError("taken back"))
+        self._wanting[modem.port] = seat
         self._wake.set()
+
+    def on_given(self, _: Modem, job: Submission) -> None:
+        """The first octet of a part's PDU is about to be written."""
+        flight: Flight = job.tag
+        self._page.give(flight.sim, flight.message, flight.part)
 
     def on_done(self, _: Modem, job: Submission) -> None:
         """A part has its outcome."""
-        self._land(job.tag, job.outcome)
+        flight: Flight = job.tag
+        outcome = job.outcome
+        if isinstance(outcome, int):
+            self._page.end(flight.sim, flight.message, flight.part, page.ACCEPTED, outcome)
+            self._rests.accepted(flight.sim)
+            self._rate.accepted(self._now_ms())
+            self._land(flight, job, None, outcome)
+            return
+        error = outcome or ModemError("the modem was not free any more")
+        if isinstance(error, SubmitRefused):
+            self._page.end(flight.sim, flight.message, flight.part, page.NOT_SENT)
+        self._let_rest(flight.sim, error)
+        self._land(flight, job, error)
 
     def on_lost(self, modem: Modem) -> None:
-        """A modem is gone; what it had in flight lands as an error of its own."""
-        self._modems.discard(modem.port)
-        self._free.pop(modem.port, None)
+        """A modem is gone; what it had in flight has landed as an error of its own."""
+        self._seats.pop(modem.port, None)
+        self._wanting.pop(modem.port, None)
 
     # -- what the store tells
 
@@ -140,10 +132,12 @@ class Scheduler:
         for line, key, value in notes:
             if line == DUE.name:
                 self._line_up(key[0], key[1], key[2], value)
-            elif line == GROUPS.name:
-                self._regroup(key[0], value)
             elif line == sheets.FEEDING:
                 self._take_rows(key[0], value)
+            elif line == GROUPS.name:
+                self._regroup(key[0], value)
+            elif line == RECALLED:
+                self._take_back(value)
             else:
                 continue
             self._wake.set()
@@ -152,16 +146,26 @@ class Scheduler:
         if due is None:
             self._line.remove(identifier)
             self._pins.pop(identifier, None)
+            self._rows.pop(identifier, None)
         elif identifier in self._flying:
-            self._flying[identifier].more = True
+            self._flying[identifier].is_stale = True
         else:
+            # It has a record by now.
+            self._rows.pop(identifier, None)
+            if due.sim and due_ms <= self._now_ms():
+                # Parts of it went by that SIM: it is under way there still.
+                self._line.remove(identifier)
+                self._pinned.setdefault(due.sim, deque()).appendleft(identifier)
+                return
             if due.sim:
                 self._pins[identifier] = due.sim
             self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight)
 
     def _take_rows(self, group: int, feeding: Feeding) -> None:
-        for identifier, _, parts in feeding.rows:
-            self._line.push(identifier, group, feeding.lane, feeding.due_ms, parts, feeding.weight)
+        lane, weight, due_ms = feeding.bulk.lane, feeding.bulk.weight, feeding.due_ms
+        for waiting in feeding.rows:
+            self._rows[waiting.row.id] = Packed(group, waiting, feeding)
+            self._line.push(waiting.row.id, group, lane, due_ms, waiting.parts, weight)
 
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
@@ -174,6 +178,17 @@ class Scheduler:
                 self._cancelling.append(gone[begin : begin + CANCEL_CHUNK])
         self._dry = False
         self._hungry.set()
+
+    def _take_back(self, claim: Claim) -> None:
+        """A change has put a claim back: its modem wants another."""
+        self._ahead.remove(claim)
+        for seat in self._seats.values():
+            for flight, job in seat.flights:
+                if job is claim.job:
+                    seat.drop(job)
+                    self._come_down(flight.message)
+                    self._wanting[seat.modem.port] = seat
+                    return
 
     def nudge(self) -> None:
         """The clock was set: look again at what is due."""
@@ -200,14 +215,7 @@ class Scheduler:
 
     def rate_per_s(self) -> float:
         """Parts the rack sends a second, as measured lately; until then what its modems are taken to do."""
-        now_s = self._now_ms() // 1000
-        while self._accepted and self._accepted[0][0] < now_s - RATE_WINDOW_S:
-            self._accepted.popleft()
-        measured = sum(parts for _, parts in self._accepted)
-        seeded = len(self._modems) * SEED_PARTS_PER_MINUTE / 60
-        if not self._accepted:
-            return seeded
-        return max(measured / max(1, now_s - self._accepted[0][0] + 1), seeded)
+        return self._rate.per_s(self._now_ms(), len(self._seats))
 
     # -- the work
 
@@ -222,11 +230,13 @@ class Scheduler:
     async def finish(self) -> None:
         """Write the outcomes that landed since: the last thing before the store closes."""
         landed, self._landed = self._landed, []
-        await self._store.write(settle, landed, [], self._now_ms(), self._gate, self._random)
+        await self._store.write(settle, landed, [], self._now_ms(), self._rules)
 
     async def run(self) -> None:
         """Recover from the last run, then work until cancelled."""
-        unknown = await self._store.write(recover, self._now_ms())
+        unknown = await self._store.write(recover, self._now_ms(), self._page)
+        # What it said is in the store now.
+        self._page.begin()
         if unknown:
             log.warning("%d parts were on a line when the last run ended", unknown)
         with self._store.read() as txn:
@@ -243,7 +253,7 @@ class Scheduler:
     async def _keep_turning(self) -> None:
         while True:
             self._wake.clear()
-            if self._landed or (self._free and len(self._line)) or any(self._pinned.values()):
+            if self._landed or (self._wanting and (len(self._line) or any(self._pinned.values()))) or self._otp_short():
                 self._turning = True
                 try:
                     if await self._turn():
@@ -259,8 +269,8 @@ class Scheduler:
             next_rested = self._rests.next_end_ms(self._now_ms())
             if next_rested is not None and (next_due is None or next_rested < next_due):
                 next_due = next_rested
-            # Without a free modem nothing goes, whatever comes due: one that becomes free wakes us.
-            sleep_s = LONGEST_SLEEP_S if next_due is None or not self._free else (next_due - self._now_ms()) / 1000
+            # Where no modem wants a part nothing goes, whatever comes due: one that does wakes us.
+            sleep_s = LONGEST_SLEEP_S if next_due is None or not self._wanting else (next_due - self._now_ms()) / 1000
             try:
                 async with asyncio.timeout(min(max(sleep_s, 0.001), LONGEST_SLEEP_S)):
                     await self._wake.wait()
@@ -270,90 +280,119 @@ class Scheduler:
     async def _turn(self) -> bool:
         """Settle and claim once; whether there was anything to do."""
         now_ms = self._now_ms()
-        chosen: list[tuple[Modem, Pick]] = []
-        # A modem may say that it is free before the landing of its part has been told.
-        aloft = {flight.sim for flight in self._flying.values()}
-        for modem in [] if self._stopping else list(self._free.values()):
-            if int(modem.imsi) in aloft or self._rests.is_resting(int(modem.imsi), now_ms):
-                continue
-            identifier = self._choose(int(modem.imsi), now_ms)
-            if identifier is not None:
-                chosen.append((modem, Pick(identifier, int(modem.imsi))))
-                del self._free[modem.port]
-                # At once, so that no other modem chooses it in the same turn.
-                self._flying[identifier] = Flight(identifier, 0, int(modem.imsi), 0, more=False)
+        chosen: list[tuple[Seat, Choice]] = []
+        if not self._stopping:
+            self._make_way()
+            for seat in list(self._wanting.values()):
+                if seat.has_one_ahead:
+                    del self._wanting[seat.modem.port]  # it asks again when that one begins
+                    continue
+                if self._rests.is_resting(seat.sim, now_ms):
+                    continue
+                choice = self._choose(seat.sim, now_ms)
+                if choice is not None:
+                    chosen.append((seat, choice))
+                    del self._wanting[seat.modem.port]
+                    # At once, so that no other modem chooses it in the same turn.
+                    self._go_up(choice.message)
         landed, self._landed = self._landed, []
         if not chosen and not landed:
             return False
-        picks = [pick for _, pick in chosen]
         if self.waiting_parts < self._wanted_parts():
             self._hungry.set()
+        choices = [choice for _, choice in chosen]
         try:
-            claims = await self._store.write(settle, landed, picks, now_ms, self._gate, self._random)
+            claims = await self._store.write(settle, landed, choices, now_ms, self._rules)
         except StoreError:
             self._landed = landed + self._landed
-            for modem, pick in chosen:
-                del self._flying[pick.message]
-                self._pinned.setdefault(pick.sim, deque()).append(pick.message)
-                if modem.is_free:
-                    self._free[modem.port] = modem
+            for seat, choice in chosen:
+                self._come_down(choice.message)
+                if choice.packed is not None:
+                    self._rows[choice.message] = choice.packed
+                self._pinned.setdefault(choice.sim, deque()).append(choice.message)
+                self._want_again(seat)
             raise
-        for (modem, pick), claimed in zip(chosen, claims, strict=True):
-            self._launch(modem, pick, claimed)
+        for (seat, choice), claimed in zip(chosen, claims, strict=True):
+            self._launch(seat, choice, claimed)
         return True
 
-    def _choose(self, sim: int, now_ms: int) -> int | None:
+    def _want_again(self, seat: Seat) -> None:
+        if self._seats.get(seat.modem.port) is seat:
+            self._wanting[seat.modem.port] = seat
+
+    def _otp_short(self) -> int:
+        """Parts of `otp` messages that find no modem that wants one."""
+        return max(0, self._line.ready_parts(self._now_ms(), Lane.OTP) - len(self._wanting))
+
+    def _make_way(self) -> None:
+        """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
+        short = self._otp_short()
+        if not short:
+            return
+        # Who began first is free first.
+        for seat in sorted(self._seats.values(), key=lambda seat: seat.flights[0][0].at_ms if seat.flights else 0):
+            if not short:
+                return
+            for flight, job in seat.flights:
+                if flight.lane != Lane.OTP and job.withdraw():
+                    self._land(flight, job, ModemError("an otp message goes first"))
+                    self._wanting[seat.modem.port] = seat
+                    short -= 1
+                    break
+
+    def _choose(self, sim: int, now_ms: int) -> Choice | None:
         """The message whose next part this SIM sends: an `otp`, the one under way on it, else whose turn it is."""
-        taken = self._line.pop(now_ms, messages.Lane.OTP)
+        taken = self._line.pop(now_ms, Lane.OTP)
         own = self._pinned.get(sim)
         while taken is None and own:
             identifier = own.popleft()
-            # It may have come back into the line since, for any SIM, or gone by another.
-            if identifier not in self._flying and identifier not in self._line:
-                return identifier
+            # It may have come back into the line since, for any SIM.
+            if identifier not in self._line:
+                return Choice(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
         while True:
             if taken is None:
                 taken = self._line.pop(now_ms)
             if taken is None:
                 return None
-            identifier = taken[0]
+            identifier, _, lane, _ = taken
             pin = self._pins.pop(identifier, 0)
             if pin in (0, sim):
-                return identifier
+                return Choice(identifier, sim, lane, self._rows.pop(identifier, None))
             self._pinned.setdefault(pin, deque()).append(identifier)
             taken = None
 
-    def _launch(self, modem: Modem, pick: Pick, claimed: Claimed) -> None:
+    def _launch(self, seat: Seat, choice: Choice, claimed: Claimed) -> None:
         """Give the part to its modem, or do as the verdict says with the message and use the modem for another."""
-        flight = self._flying[pick.message]
-        verdict, message, flight.part = claimed
-        if message is None or not verdict.sends:
-            del self._flying[pick.message]
-            if modem.is_free:
-                self.on_wanted(modem)
+        verdict, message, job = claimed.verdict, claimed.message, claimed.job
+        if job is None or message is None:
+            self._come_down(choice.message)
+            self._want_again(seat)
             if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
-                self._put_aside(message, verdict.reason)
-            elif flight.more:
-                self._reload(pick.message)
+                self._put_aside(message, choice, verdict.reason)
             return
-        flight.attempt = message.parts[flight.part].attempt + 1
-        flight.more |= sum(part.state is State.QUEUED for part in message.parts) > 1
-        if not modem.is_free:
-            self._land(flight, None)
+        if len(message.parts) > 1 and sum(part.state is State.QUEUED for part in message.parts) > 1:
+            # The next part goes behind this one, on the same SIM.
+            self._pinned.setdefault(choice.sim, deque()).appendleft(choice.message)
+        flight: Flight = job.tag
+        flight.seat = seat
+        seat.flights.append((flight, job))
+        if self._seats.get(seat.modem.port) is not seat:
+            self._land(flight, job, ModemError("the modem was not free any more"))
             return
-        line = self._lines(message)[flight.part]
-        octets = len(line) // 2 - 1  # AT+CMGS counts the TPDU, without the empty service centre in front of it
-        modem.give(Submission(line, octets, flight))
+        if job.is_withdrawn:
+            # Between its commit and now; the note of that has been here already, or finds nothing to do.
+            self._land(flight, job, ModemError("taken back"))
+            self._want_again(seat)
+            return
+        seat.modem.give(job)
 
-    def _lines(self, message: Message) -> list[bytes]:
-        envelope = messages.envelope(message, max(1, (message.expires_ms - self._now_ms()) // 1000))
-        return sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)
-
-    def _put_aside(self, message: Message, reason: str) -> None:
+    def _put_aside(self, message: Message, choice: Choice, reason: str) -> None:
         """The gate keeps it without a time: its group is parked, or another SIM must take it."""
         pin = messages.pinned_to(message)
         if pin:
             self._pins[message.id] = pin
+        if choice.packed is not None and message.packed_row >= 0:
+            self._rows[message.id] = choice.packed
         waiting = max(1, sum(part.state is State.QUEUED for part in message.parts))
         self._line.push(message.id, message.group, message.lane, message.due_ms, waiting, message.weight)
         if reason != "other_sim":
@@ -362,28 +401,36 @@ class Scheduler:
                 if GROUPS.find(txn, message.group) == Sending.PAUSED:
                     self._line.park(message.group)
 
+    def _go_up(self, identifier: int) -> None:
+        aloft = self._flying.get(identifier)
+        if aloft is None:
+            aloft = self._flying[identifier] = Aloft()
+        aloft.parts += 1
+
+    def _come_down(self, identifier: int) -> None:
+        aloft = self._flying[identifier]
+        aloft.parts -= 1
+        if not aloft.parts:
+            del self._flying[identifier]
+            if aloft.is_stale:
+                self._reload(identifier)
+
     def _reload(self, identifier: int) -> None:
         with self._store.read() as txn:
-            message = messages.get(txn, identifier)
-            due = DUE.find(txn, (message.lane, message.due_ms, identifier))
-        if due is not None:
+            message = messages.find(txn, identifier)
+            due = None if message is None else DUE.find(txn, (message.lane, message.due_ms, identifier))
+        if message is not None and due is not None:
             self._line_up(message.lane, message.due_ms, identifier, due)
 
-    def _land(self, flight: Flight, outcome: int | ModemError | None) -> None:
-        del self._flying[flight.message]
-        reference, error = -1, None
-        if outcome is None:
-            error = ModemError("the modem was not free any more")
-        elif isinstance(outcome, int):
-            reference = outcome
-            self._rests.accepted(flight.sim)
-            self._count_accepted()
-        else:
-            error = outcome
-            self._let_rest(flight.sim, error)
+    def _land(self, flight: Flight, job: Submission, error: ModemError | None, reference: int = -1) -> None:
+        if isinstance(flight.seat, Seat):
+            flight.seat.drop(job)
         self._landed.append(Landed(flight, reference, error))
-        if flight.more and (error is None or isinstance(error, SubmitUnknown)):
-            self._pinned.setdefault(flight.sim, deque()).appendleft(flight.message)
+        if isinstance(error, SubmitRefused) and (own := self._pinned.get(flight.sim)):
+            # What follows it waits with it.
+            with contextlib.suppress(ValueError):
+                own.remove(flight.message)
+        self._come_down(flight.message)
         self._wake.set()
 
     def _let_rest(self, sim: int, error: ModemError) -> None:
@@ -393,17 +440,10 @@ class Scheduler:
                 rest_s = (until_ms - self._now_ms()) // 1000
                 log.warning("SIM ···%04d refuses one part after the other: it rests for %d s", sim % 10_000, rest_s)
 
-    def _count_accepted(self) -> None:
-        second = self._now_ms() // 1000
-        if self._accepted and self._accepted[-1][0] == second:
-            self._accepted[-1] = (second, self._accepted[-1][1] + 1)
-        else:
-            self._accepted.append((second, 1))
-
     # -- feeding
 
     def _wanted_parts(self) -> int:
-        return max(FEED_PARTS, int(self.rate_per_s() * self._feed_ahead_s))
+        return min(max(4 * FEED_PARTS, int(self.rate_per_s() * self._feed_ahead_s)), LINE_PARTS)
 
     async def _keep_fed(self) -> None:
         """Ask for more rows while the due line holds less than `feed_ahead_s` of work."""
@@ -445,7 +485,7 @@ class Scheduler:
 
     async def _expire_pinned(self) -> None:
         """End what waited past its deadline for a SIM that may never come back."""
-        present = {int(modem.imsi) for modem in self._free.values()} | {flight.sim for flight in self._flying.values()}
+        present = {seat.sim for seat in self._seats.values()}
         waiting = [identifier for sim, own in self._pinned.items() if sim not in present for identifier in own]
         if not waiting:
             return

@@ -12,7 +12,7 @@ a record of its own (`messages.store`), and its slot says so from then on.  Row 
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -67,7 +67,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A recipient as it was submitted: `number` is E.164 as an integer."""
 
     id: int
@@ -86,13 +86,22 @@ TABLES: Final[tuple[Keyed, ...]] = (BULKS, SHEETS, PLACES, FED, slots.SLOTS)
 FEEDING: Final = "feeding"  # notes of this name tell the scheduler of rows that may be picked now
 
 
-class Feeding(NamedTuple):
-    """Rows that were fed: the ids and parts of those that wait, and what the line must know of all."""
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A row that may be picked: its number in the group, what it says, and in how many parts."""
 
-    lane: Lane
+    number: int
+    row: Row
+    text: str
+    parts: int
+
+
+class Feeding(msgspec.Struct, frozen=True, gc=False):
+    """Rows that were fed: those that wait, and what the line must know of all."""
+
+    bulk: Bulk
+    fed: Fed
     due_ms: int
-    weight: int
-    rows: list[tuple[int, int, int]]  # id, row, parts
+    rows: list[Waiting]
 
 
 # -- rows
@@ -182,7 +191,12 @@ def text_of(bulk: Bulk, row: Row) -> str:
     """What the row is sent.  Raises CodecError whose field is a merge value that is missing without a fallback."""
     template = template_of(bulk, row.language)
     values = row.values or {}
-    return template.render(tuple(values.get(name) for name in template.fields))
+    return template.render(tuple([values.get(name) for name in template.fields]))
+
+
+def wants_report(bulk: Bulk, identifier: int) -> bool:
+    """Whether the message is one of those of its group that ask for a status report."""
+    return identifier % 100 < bulk.report_percent
 
 
 def message_of(group: int, number: int, row: Row, bulk: Bulk, fed: Fed, slot: Slot, text: str, parts: int) -> Message:
@@ -205,7 +219,7 @@ def message_of(group: int, number: int, row: Row, bulk: Bulk, fed: Fed, slot: Sl
         group,
         row.client_ref,
         bulk.source,
-        wants_report=row.id % 100 < bulk.report_percent,
+        wants_report=wants_report(bulk, row.id),
         on_unknown=bulk.on_unknown,
         concatenation=concatenation_of(row.id),
         expires_ms=fed.expires_ms,
@@ -294,26 +308,48 @@ def reveal(txn: Txn, group: int, count: int) -> None:
     FED.put(txn, group, msgspec.structs.replace(fed, rows=count))
 
 
-def feed(txn: Txn, group: int, fed: Fed, cursor: int, feeding: Feeding) -> None:
-    """Let the rows below `cursor` be picked; `feeding` names those that wait among the new ones."""
-    settled = slots.first_waiting(txn, group, fed.settled, cursor)
-    FED.put(txn, group, msgspec.structs.replace(fed, cursor=cursor, settled=settled))
+def feed(txn: Txn, group: int, cursor: int, feeding: Feeding) -> None:
+    """Let the rows below `cursor` be picked; `feeding` has those that wait among the new ones."""
+    settled = slots.first_open(txn, group, feeding.fed.settled, cursor)
+    fed = msgspec.structs.replace(feeding.fed, cursor=cursor, settled=settled)
+    FED.put(txn, group, fed)
     if feeding.rows:
-        txn.notes.append(Note(FEEDING, (group,), feeding))
+        txn.notes.append(Note(FEEDING, (group,), msgspec.structs.replace(feeding, fed=fed)))
 
 
 def waiting(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Feeding]]:
-    """(group, rows) that were fed and not picked, as a start finds them, a sheet at a time."""
+    """(group, rows) that were fed and not picked, as a start finds them."""
+    for group, fed, bulk, messages in _open(txn, groups):
+        found = [
+            Waiting(message.packed_row, row, message.text, len(message.parts))
+            for row, message in messages
+            if message.state is State.QUEUED
+        ]
+        yield group, Feeding(bulk, fed, 0, found)
+
+
+def sending(txn: Txn, groups: Table[str]) -> Iterator[Message]:
+    """Rows that were claimed and have no outcome."""
+    for _, _, _, messages in _open(txn, groups):
+        yield from (message for _, message in messages if message.state is State.SENDING)
+
+
+def _open(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Fed, Bulk, list[tuple[Row, Message]]]]:
     for (group,), fed in list(FED.scan(txn)):
-        first = slots.first_waiting(txn, group, fed.settled, fed.cursor)
+        first = slots.first_open(txn, group, fed.settled, fed.cursor)
         bulk = BULKS.find(txn, group)
         if first >= fed.cursor or bulk is None or groups.find(txn, group) is None:
             continue
         found = []
         for number, row in read_rows(txn, group, first, fed.cursor - first):
-            if slots.find(txn, group, number)[0] != slots.WAITING:
-                continue
-            message = composed(txn, group, number, row, bulk, fed, cancelled=False)
-            if message is not None:
-                found.append((row.id, number, len(message.parts)))
-        yield group, Feeding(bulk.lane, 0, bulk.weight, found)
+            if slots.find(txn, group, number)[0] in (slots.WAITING, State.SENDING):
+                message = composed(txn, group, number, row, bulk, fed, cancelled=False)
+                if message is not None:
+                    found.append((row, message))
+        yield group, fed, bulk, found
+
+
+def close(txn: Txn, group: int) -> None:
+    """Nothing of the group is open any more: no start need look for it."""
+    fed = FED.find(txn, group) or Fed()
+    FED.put(txn, group, msgspec.structs.replace(fed, settled=fed.cursor))

@@ -108,19 +108,20 @@ def write_out(txn: Txn, group: int, row: int) -> None:
     opened.flush()
 
 
-def first_waiting(txn: Txn, group: int, first: int, end: int) -> int:
-    """The first row from `first` on, before `end`, that nothing has happened to; `end` where there is none."""
+def first_open(txn: Txn, group: int, first: int, end: int) -> int:
+    """The first row from `first` on, before `end`, that waits or is being sent; `end` where there is none."""
     row = first
     while row < end:
         sheet, index = divmod(row, OF_A_SHEET)
-        states = (SLOTS.find(txn, (group, sheet)) or b"")[::OCTETS]
-        place = states.find(WAITING, index) if index < len(states) else index
-        if place >= 0:
-            return min(end, sheet * OF_A_SHEET + place)
+        found = (SLOTS.find(txn, (group, sheet)) or b"")[::OCTETS]
+        places = (found.find(WAITING, index), found.find(State.SENDING, index))
+        open_places = [place for place in places if place >= 0]
+        if open_places:
+            return min(end, sheet * OF_A_SHEET + min(open_places))
         # What the value does not hold was never written.
-        row = sheet * OF_A_SHEET + len(states)
-        if len(states) < OF_A_SHEET:
-            return min(end, row)
+        if len(found) < OF_A_SHEET:
+            return min(end, sheet * OF_A_SHEET + max(index, len(found)))
+        row = (sheet + 1) * OF_A_SHEET
     return end
 
 

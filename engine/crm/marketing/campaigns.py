@@ -10,20 +10,20 @@ campaign always sum to its rows.
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from engine import sms
 from engine.config import House
 from engine.crm.marketing import templates
-from engine.crm.people import consent, customers, permission
+from engine.crm.people import consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
 from engine.traffic import events, messages, sheets, slots
 from engine.traffic.messages import GROUPS, Message, OnUnknown, Sending, State, Verdict
-from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row
+from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row, Waiting
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
@@ -178,7 +178,10 @@ def _move(txn: Txn, campaign: Campaign, stage: Stage, now_ms: int, **changes: An
     moved = store(txn, campaign, stage=stage, **changes)
     if stage is Stage.COMPLETED:
         GROUPS.remove(txn, campaign.id)
+        sheets.close(txn, campaign.id)
     else:
+        if stage is not Stage.RUNNING and txn.beside is not None:
+            txn.beside.recall_group(txn, campaign.id, now_ms)
         GROUPS.put(txn, campaign.id, _SENDING[stage].value)
     events.append(txn, f"campaign.{word}", now_ms, name_of(campaign.id))
     return moved
@@ -205,6 +208,13 @@ def _is_through(txn: Txn, group: int) -> bool:
     return not any(tally.get(state) for state in messages.OPEN)
 
 
+class Said(NamedTuple):
+    """A text and its parts; no parts where each row has its own."""
+
+    text: str
+    parts: int
+
+
 class _Feeder:
     """One feeding of one campaign: most rows need no word in the store but that they were fed."""
 
@@ -222,23 +232,53 @@ class _Feeder:
         if self._fed.expires_ms != campaign.expires_ms:
             self._fed = msgspec.structs.replace(self._fed, expires_ms=campaign.expires_ms)
         self._asks_customers = customers.any_known(txn)
+        # All this is asked again when the part is claimed; but each row that is turned away there costs a modem's turn.
+        self._knows_suppressions = suppressions.SUPPRESSIONS.count(txn) > 0
+        self._asks_consent = campaign.purpose in consent.NEEDED
+        self._is_over = campaign.expires_ms <= now_ms
+        self._plain: dict[str, Said] = {}
         self._needs_basis = bool(campaign.purpose in consent.NEEDED and campaign.consent_basis)
-        self._waiting: list[tuple[int, int, int]] = []
+        self._waiting: list[Waiting] = []
         self._queued = 0
 
     def feed(self, parts: int) -> int:
         """Feed rows of about `parts`; how many rows."""
         campaign, first = self._campaign, self._fed.cursor
         cursor = first
+        is_simple = not (self._asks_customers or self._asks_consent or self._is_over)
         for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, campaign.rows - first)):
             cursor = number + 1
-            parts -= self._row(number, row)
+            said = self._said(row.language) if is_simple and not self._is_suppressed(row.number) else None
+            if said is None:
+                parts -= self._row(number, row)
+            else:
+                self._waiting.append(Waiting(number, row, said.text, said.parts))
+                self._queued += 1
+                parts -= said.parts
             if parts <= 0:
                 break
         messages.count(self._txn, campaign.id, State.QUEUED, self._queued)
-        feeding = Feeding(self._bulk.lane, self._now_ms, self._bulk.weight, self._waiting)
-        sheets.feed(self._txn, campaign.id, self._fed, cursor, feeding)
+        sheets.feed(self._txn, campaign.id, cursor, Feeding(self._bulk, self._fed, self._now_ms, self._waiting))
         return cursor - first
+
+    def _is_suppressed(self, number: int) -> bool:
+        return self._knows_suppressions and suppressions.find(self._txn, self._pepper, number) is not None
+
+    def _said(self, language: str) -> "Said | None":
+        """What every row of a language says, where that needs no value of the row's own."""
+        if language not in self._plain:
+            text, parts = "", 0
+            if not sheets.template_of(self._bulk, language).fields:
+                empty = Row(0, 0, "", language, None)
+                text = sheets.text_of(self._bulk, empty)
+                message = sheets.message_of(self._campaign.id, 0, empty, self._bulk, self._fed, slots.EMPTY, text, 1)
+                try:
+                    parts = sms.measure(text, messages.envelope(message)).parts
+                except CodecError:
+                    parts = 0
+            self._plain[language] = Said(text, parts)
+        said = self._plain[language]
+        return said if said.parts else None
 
     def _row(self, number: int, row: Row) -> int:
         """How many parts it has."""
@@ -249,13 +289,13 @@ class _Feeder:
         if customer is not None:
             # A name or a language that the customer may change tomorrow: what is sent today is worth a record.
             values = {"name": customer.name, **(row.values or {})} if customer.name else row.values
-            known = row._replace(language=row.language or customer.language, values=values)
+            known = msgspec.structs.replace(row, language=row.language or customer.language, values=values)
         try:
             text = sheets.text_of(self._bulk, known)
         except CodecError as error:
             verdict = Verdict(State.FAILED, f"missing_value_{error.field}")
         message = sheets.message_of(self._campaign.id, number, row, self._bulk, self._fed, slots.EMPTY, text, 1)
-        if self._campaign.expires_ms <= now_ms:
+        if self._is_over:
             verdict = Verdict(State.EXPIRED, "deadline_passed")
         if self._needs_basis and consent.newest(txn, row.number, self._campaign.purpose) is None:
             basis = consent.Consent(consent.Status.GRANTED, "import", self._campaign.consent_basis, now_ms)
@@ -273,7 +313,7 @@ class _Feeder:
             ended = msgspec.structs.replace(message, text="")
             messages.record_ended(txn, ended, Verdict(State.FAILED, f"unencodable_{error.field}"), now_ms)
             return 1
-        self._waiting.append((row.id, number, parts))
+        self._waiting.append(Waiting(number, row, text, parts))
         self._queued += 1
         return parts
 

@@ -5,7 +5,7 @@ part of the same message got the reference it would have had, and its report cam
 """
 
 from engine.store.environment import Store
-from engine.traffic import intents, receipts, scheduler
+from engine.traffic import intents, receipts, settling
 from engine.traffic.messages import OnUnknown, State
 from engine.traffic.receipts import EARLY, Early
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM, claim, differences, lose, part_states, put, send, state
@@ -64,7 +64,7 @@ def test_a_report_that_was_read_before_the_crash_counts_after_it(store: Store) -
     claim(store, identifier)
     report(store, 86)
     assert state(store, identifier) is State.SENDING
-    assert store.write_now(scheduler.recover, NOW_MS) == 1
+    assert store.write_now(settling.recover, NOW_MS) == 1
     assert state(store, identifier) is State.DELIVERED
     assert differences(store) == []
 

@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -481,14 +482,14 @@ async def test_what_landed_while_the_store_was_full_is_not_lost(tmp_path: Path) 
     async with playing(tmp_path, modems=4) as house:
         is_full = True
 
-        gate = house.scheduler._gate
+        rules = house.scheduler._rules
 
         def refuse_while_full(txn: Txn, asked: list[Message], now_ms: int) -> list[messages.Verdict]:
             if is_full:
                 raise StoreFull("as an LMDB without room would")
-            return gate(txn, asked, now_ms)
+            return rules.gate(txn, asked, now_ms)
 
-        house.scheduler._gate = refuse_while_full
+        house.scheduler._rules = replace(rules, gate=refuse_while_full)
         ids = [await house.put(4915_0000_0000 + number, "c" * 200) for number in range(6)]
         await house.until(lambda: any(house.scheduler._pinned.values()))
         assert house.ledger() == []
