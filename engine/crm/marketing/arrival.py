@@ -17,8 +17,8 @@ from engine.crm.people.suppressions import Suppressions
 from engine.errors import InvalidParam, StoreError
 from engine.store.environment import Store
 
-# What is stored together: 50 ms of reading at the least, so that a flush that takes 10 is hidden behind it.
-CHUNK_ROWS: Final = 20_000
+# What is stored together: as much as keeps the writer for a few milliseconds, so that small changes come between.
+CHUNK_ROWS: Final = 5_000
 
 SHEETS_A_TURN: Final = 10  # a millisecond of reading
 
