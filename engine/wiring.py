@@ -25,7 +25,7 @@ from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
-from engine.traffic import events, inbound, inbox, intents, messages, reassembly, receipts, sims
+from engine.traffic import events, inbound, inbox, intents, messages, quotas, reassembly, receipts, sims
 from engine.traffic.explain import explain
 from engine.traffic.inbound import Inbound
 from engine.traffic.scheduler import Scheduler
@@ -44,6 +44,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *inbox.TABLES,
     *reassembly.TABLES,
     *inbound.TABLES,
+    *quotas.TABLES,
     events.EVENTS,
     *tokens.TABLES,
     *customers.TABLES,

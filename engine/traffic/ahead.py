@@ -5,12 +5,14 @@ AT+CMGS was written: `Submission.withdraw` is one step that no other thread can 
 refused when it committed will never be on a line.
 """
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 from engine.store.table import Note, Txn
-from engine.traffic import intents
+from engine.traffic import intents, quotas
+from engine.traffic.quotas import Limits
 
 RECALLED: Final = "recalled"  # notes of this name tell the scheduler of claims that were taken back
 
@@ -37,7 +39,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Ahead:
     """The claims without a committed outcome.  Turns add and remove; a change takes back what has not begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Mapping[int, Limits]) -> None:
+        self._limits = limits
         self._claims: dict[tuple[int, int], Claim] = {}
 
     def __len__(self) -> int:
@@ -69,4 +72,6 @@ class Ahead:
             if claim.job.withdraw():
                 # Before what the change itself has to tell: the message is in nobody's hands any more.
                 txn.notes.append(Note(RECALLED, (claim.message, claim.part), claim))
+                if (limits := self._limits.get(claim.sim)) is not None:
+                    quotas.refund(txn, claim.sim, claim.number, claim.at_ms, limits)
                 intents.put_back(txn, claim.message, claim.part, now_ms, claim.sim, claim.at_ms)

@@ -30,6 +30,10 @@ class Rests:
         self._until_ms[sim] = until_ms
         return until_ms
 
+    def until(self, sim: int, until_ms: int) -> None:
+        """The SIM has sent what it may: it rests until then, whatever was."""
+        self._until_ms[sim] = max(self._until_ms.get(sim, 0), until_ms)
+
     def accepted(self, sim: int) -> None:
         """The network took a part from the SIM: whatever was, is over."""
         self._refusals.pop(sim, None)

@@ -4,8 +4,7 @@ Rules of this file:
 
 1. Nobody calls it: it follows the commits.  What enters or leaves the due line in the store does so in memory.
 2. One change a turn: it carries the outcomes of the parts that landed and the intents of those that go next.
-3. A part is given to its modem only after the commit that holds its intent: one that is free begins it, one that sends
-   has it ahead and begins it in the very callback that hears the OK.
+3. A part is given to its modem after the commit that holds its intent; one that sends has it ahead until its OK.
 4. An outcome is kept until a commit has taken it, whatever the disk says meanwhile.
 5. The parts of a message follow one another on one SIM; only an `otp` message comes between.
 6. What was claimed ahead and has not begun can be taken back: by a change (engine/traffic/ahead.py), or for an `otp`.
@@ -18,7 +17,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
@@ -31,10 +30,11 @@ from engine.traffic import intents, messages, page, retry, sheets
 from engine.traffic.ahead import RECALLED, Ahead, Claim
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
+from engine.traffic.quotas import Limits
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
 from engine.traffic.seats import Aloft, Seat
-from engine.traffic.settling import Choice, Claimed, Flight, Landed, Packed, Rules, recover, settle
+from engine.traffic.settling import QUOTA, Choice, Claimed, Flight, Landed, Packed, Rules, recover, settle
 from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 FEED_PARTS: Final = 500  # one feeding's size: a few milliseconds of the writer's time
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
 CANCEL_CHUNK: Final = 200
+RECIPIENT_WAIT_MS: Final = 10_000
 STORE_PAUSE_S: Final = 1.0
 LONGEST_SLEEP_S: Final = 5.0
 
@@ -57,13 +58,14 @@ class Scheduler:
         now_ms: Callable[[], int],
         feed_ahead_s: float,
         random: Random,
+        limits: Mapping[int, Limits] | None = None,
     ) -> None:
         self._store = store
         self._feed = feed
         self._now_ms = now_ms
         self._feed_ahead_s = feed_ahead_s
-        self._ahead = Ahead()
-        self._rules = Rules(gate, random, self._ahead)
+        self._ahead = Ahead(limits or {})
+        self._rules = Rules(gate, random, self._ahead, limits or {})
         self._page = Page(store.directory, page.boot_of_this_machine())
         self._line = DueLine()
         self._rows: dict[int, Packed] = {}
@@ -93,16 +95,16 @@ class Scheduler:
         seat = self._seats.get(modem.port)
         if seat is None or seat.modem is not modem or seat.sim != int(modem.imsi):
             seat = self._seats[modem.port] = Seat(modem)
-        for flight, job in seat.flights:
-            if job.is_withdrawn:
-                # By a change that may have been refused itself: then nobody else has put it back.
-                self._land(flight, job, ModemError("taken back"))
+        for flight, job in [entry for entry in seat.flights if entry[1].is_withdrawn]:
+            # By a change that may have been refused itself: then nobody else has put it back.
+            self._land(flight, job, ModemError("taken back"))
         self._wanting[modem.port] = seat
         self._wake.set()
 
     def on_given(self, _: Modem, job: Submission) -> None:
         """The first octet of a part's PDU is about to be written."""
         flight: Flight = job.tag
+        flight.given_ms = self._now_ms()
         self._page.give(flight.sim, flight.message, flight.part)
 
     def on_done(self, _: Modem, job: Submission) -> None:
@@ -326,8 +328,7 @@ class Scheduler:
 
     def _make_way(self) -> None:
         """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
-        short = self._otp_short()
-        if not short:
+        if not (short := self._otp_short()):
             return
         # Who began first is free first.
         for seat in sorted(self._seats.values(), key=lambda seat: seat.flights[0][0].at_ms if seat.flights else 0):
@@ -367,8 +368,10 @@ class Scheduler:
         if job is None or message is None:
             self._come_down(choice.message)
             self._want_again(seat)
+            if claimed.is_full:
+                self._rests.until(seat.sim, claimed.full_ms)
             if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
-                self._put_aside(message, choice, verdict.reason)
+                self._put_aside(message, choice, verdict.reason, claimed.is_full)
             return
         if len(message.parts) > 1 and sum(part.state is State.QUEUED for part in message.parts) > 1:
             # The next part goes behind this one, on the same SIM.
@@ -386,7 +389,7 @@ class Scheduler:
             return
         seat.modem.give(job)
 
-    def _put_aside(self, message: Message, choice: Choice, reason: str) -> None:
+    def _put_aside(self, message: Message, choice: Choice, reason: str, is_full: bool) -> None:
         """The gate keeps it without a time: its group is parked, or another SIM must take it."""
         pin = messages.pinned_to(message)
         if pin:
@@ -394,8 +397,10 @@ class Scheduler:
         if choice.packed is not None and message.packed_row >= 0:
             self._rows[message.id] = choice.packed
         waiting = max(1, sum(part.state is State.QUEUED for part in message.parts))
-        self._line.push(message.id, message.group, message.lane, message.due_ms, waiting, message.weight)
-        if reason != "other_sim":
+        # Where only this recipient has had enough from that SIM, others may go before it asks again.
+        due_ms = self._now_ms() + RECIPIENT_WAIT_MS if reason == QUOTA and not is_full else message.due_ms
+        self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight)
+        if reason not in ("other_sim", QUOTA):
             # Asked of the store, since the group may have been resumed since the gate looked.
             with self._store.read() as txn:
                 if GROUPS.find(txn, message.group) == Sending.PAUSED:

@@ -6,7 +6,8 @@ their slots, with one word for all of them to the tally and the event log.  Ever
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 from typing import Final
@@ -18,14 +19,17 @@ from engine.errors import ModemError, SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
 from engine.store.table import Txn
-from engine.traffic import events, intents, messages, receipts, retry, sheets, sims, slots
+from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots
 from engine.traffic.ahead import Ahead, Claim
 from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
 from engine.traffic.message import Gate, Message, Pick, State, Verdict
 from engine.traffic.page import Page
+from engine.traffic.quotas import Limits
 from engine.traffic.receipts import EARLY
 from engine.traffic.sheets import Feeding, Waiting
 from engine.traffic.slots import Slots
+
+QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
 
 # Steps of the relative validity period (3GPP TS 23.040 §9.2.3.12.1): what is left is rounded down to one, so that
 # neighbours have the same envelope.
@@ -60,7 +64,9 @@ class Flight:
     attempt: int
     at_ms: int
     packed: Packed | None
+    number: int
     claim: Claim | None = None
+    given_ms: int = 0  # the first octet of its PDU was written, 0: not yet
     seat: object = None  # the scheduler's own
 
 
@@ -73,20 +79,26 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What became of a choice: the verdict, the message as it was found (None where there is none), and the job."""
+    """What became of a choice: the verdict, the message as it was found (None where there is none), and the job.
+
+    Where a quota of the SIM is reached, `full_ms` tells until when, and `is_full` whether for everybody.
+    """
 
     verdict: Verdict
     message: Message | None
     job: Submission | None
+    full_ms: int = 0
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a turn asks beside the store."""
+    """What a turn asks beside the store: `limits` are those of the SIMs that have any."""
 
     gate: Gate
     random: Random
     ahead: Ahead
+    limits: Mapping[int, Limits] = field(default_factory=dict)
 
 
 def settle(txn: Txn, landed: list[Landed], choices: list[Choice], now_ms: int, rules: Rules) -> list[Claimed]:
@@ -111,6 +123,8 @@ class _Turn:
         self._sent: dict[int, list[int]] = {}
         self._is_proven = UNPROVEN.count(txn) == 0
         self._is_early = EARLY.count(txn) > 0
+        self._sims: dict[int, int] = {}
+        self._full: dict[int, tuple[int, bool]] = {}
 
     def settle(self, landed: list[Landed], choices: list[Choice]) -> list[Claimed]:
         for one in landed:
@@ -145,6 +159,7 @@ class _Turn:
         slot = self._slots.get(group, waiting.number)
         if slot[0] != State.SENDING or slot[7:] != (flight.sim, flight.at_ms):
             return False
+        self._went(flight)
         if self._is_proven:
             sims.accepted(self._txn, flight.sim, one.reference)
         else:
@@ -165,18 +180,57 @@ class _Turn:
         flight, error, txn, now_ms = one.flight, one.error, self._txn, self._now_ms
         self._is_proven = False
         if error is None:
+            self._went(flight)
             intents.mark_sent(txn, flight.message, flight.part, one.reference, now_ms)
         elif isinstance(error, SubmitRefused):
+            self._refund(flight)
             decision = retry.decide(error.cms, error.cme, flight.attempt, self._rules.random)
             intents.mark_refused(txn, flight.message, flight.part, decision, error.cms, now_ms)
         elif isinstance(error, SubmitUnknown):
             intents.mark_unknown(txn, flight.message, flight.part, error.reason, now_ms)
         else:
+            self._refund(flight)
             intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms)
+
+    # -- quotas
+
+    def _went(self, flight: Flight) -> None:
+        limits = self._rules.limits.get(flight.sim)
+        if limits is not None and flight.given_ms:
+            quotas.went(self._txn, flight.sim, flight.at_ms, flight.given_ms, limits)
+
+    def _refund(self, flight: Flight) -> None:
+        limits = self._rules.limits.get(flight.sim)
+        if limits is not None:
+            quotas.refund(self._txn, flight.sim, flight.number, flight.at_ms, limits)
+
+    def _gate(self, txn: Txn, asked: list[Message], now_ms: int) -> list[Verdict]:
+        """The gate, and behind it the quotas of the SIMs: what passes is spent."""
+        verdicts = self._rules.gate(txn, asked, now_ms)
+        if not self._rules.limits:
+            return verdicts
+        return [
+            self._spent(message, now_ms) if verdict.sends else verdict
+            for message, verdict in zip(asked, verdicts, strict=True)
+        ]
+
+    def _spent(self, message: Message, now_ms: int) -> Verdict:
+        sim = self._sims[message.id]
+        limits = self._rules.limits.get(sim)
+        if limits is None:
+            return messages.SEND
+        # A message that has begun must be able to end: its first part asks for room for all.
+        parts = sum(part.state is State.QUEUED for part in message.parts)
+        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, parts)
+        if not until_ms:
+            return messages.SEND
+        self._full[message.id] = until_ms, quotas.sim_room(self._txn, sim, now_ms, limits) > 0
+        return Verdict(State.QUEUED, QUOTA)
 
     # -- intents
 
     def _claim(self, choices: list[Choice]) -> list[Claimed]:
+        self._sims = {choice.message: choice.sim for choice in choices} if self._rules.limits else {}
         rows: list[tuple[int, Message]] = []
         others: list[int] = []
         for place, choice in enumerate(choices):
@@ -189,11 +243,9 @@ class _Turn:
         if others:
             self._flush()
             picks = [Pick(choices[place].message, choices[place].sim) for place in others]
-            for place, claimed in zip(
-                others, intents.claim(self._txn, picks, self._now_ms, self._rules.gate), strict=True
-            ):
+            for place, claimed in zip(others, intents.claim(self._txn, picks, self._now_ms, self._gate), strict=True):
                 answers[place] = self._recorded(choices[place], claimed)
-        verdicts = self._rules.gate(self._txn, [message for _, message in rows], self._now_ms) if rows else []
+        verdicts = self._gate(self._txn, [message for _, message in rows], self._now_ms) if rows else []
         for (place, message), verdict in zip(rows, verdicts, strict=True):
             answers[place] = self._claim_row(choices[place], message, verdict)
         return [answers[place] for place in range(len(choices))]
@@ -213,7 +265,7 @@ class _Turn:
         if not verdict.sends:
             self._flush()
             intents.obey(self._txn, Pick(choice.message, choice.sim), message, 0, verdict, self._now_ms)
-            return Claimed(verdict, message, None)
+            return Claimed(verdict, message, None, *self._full.get(message.id, (0, False)))
         attempt = message.parts[0].attempt + 1
         self._slots.put(message.group, message.packed_row, State.SENDING, attempt, sim=choice.sim, sent_ms=self._now_ms)
         self._tally[message.group, State.QUEUED] -= 1
@@ -223,7 +275,7 @@ class _Turn:
     def _recorded(self, choice: Choice, claimed: intents.Claimed) -> Claimed:
         verdict, message, part = claimed
         if message is None or not verdict.sends:
-            return Claimed(verdict, message, None)
+            return Claimed(verdict, message, None, *self._full.get(choice.message, (0, False)))
         return Claimed(verdict, message, self._job(choice, message, part, message.parts[part].attempt + 1))
 
     def _job(self, choice: Choice, message: Message, part: int, attempt: int) -> Submission:
@@ -233,7 +285,7 @@ class _Turn:
             _rounded(max(1, (message.expires_ms - self._now_ms) // 1000)),
         )  # fmt: skip
         line = sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)[part]
-        flight = Flight(message.id, part, choice.sim, choice.lane, attempt, self._now_ms, choice.packed)
+        flight = Flight(message.id, part, choice.sim, choice.lane, attempt, self._now_ms, choice.packed, message.number)
         # AT+CMGS counts the TPDU, without the empty service centre in front of it.
         job = Submission(line, len(line) // 2 - 1, flight)
         flight.claim = Claim(message.id, part, message.group, message.number, choice.sim, self._now_ms, job)
