@@ -1,7 +1,7 @@
 """Settings: frozen, and validated once.  Knows no files and no environment variables."""
 
 import zoneinfo
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import phonenumbers
@@ -10,6 +10,9 @@ from engine.errors import ConfigError
 
 LANGUAGES: Final = ("en", "zh")
 PEPPER_OCTETS: Final = 32
+
+_DAY_MINUTES: Final = 1440
+_IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
 
 
 class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,6 +23,7 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: str = "en"  # of people whose own is unknown
     country: str = ""  # ISO 3166-1 alpha-2; empty: numbers must begin with +
     time_zone: str = "UTC"
+    approval_over: int = 100  # recipients; a larger campaign that a person made needs the word of a second one
 
 
 class Modems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +44,83 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feed_ahead_s: float = 120.0
 
 
+class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Hours of the local day, in minutes from its midnight, and the days they hold on (bit 0 is Monday).
+
+    Raises ValueError if they are none, which msgspec turns into a ValidationError that names the setting.
+    """
+
+    opens: int = 0
+    closes: int = _DAY_MINUTES
+    days: int = 0b1111111
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opens < self.closes <= _DAY_MINUTES:
+            raise ValueError(f"hours from {self.opens} to {self.closes} are not within 0 and {_DAY_MINUTES} minutes")
+        if not 0 < self.days <= 0b1111111:
+            raise ValueError(f"days {self.days} are not 1 to 127")
+
+
+_DAYTIME: Final = (Hours(9 * 60, 20 * 60),)
+
+
+class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When each purpose may be sent: in any of its hours, which may differ by day.  The others may at any time."""
+
+    marketing: tuple[Hours, ...] = _DAYTIME
+    survey: tuple[Hours, ...] = _DAYTIME
+    research: tuple[Hours, ...] = _DAYTIME
+    service: tuple[Hours, ...] = (Hours(8 * 60, 21 * 60),)
+
+    def __post_init__(self) -> None:
+        for purpose in self.__struct_fields__:
+            if not getattr(self, purpose):
+                raise ValueError(f"{purpose} has no hours")
+
+    def of(self, purpose: str) -> tuple[Hours, ...]:
+        """The hours of `purpose`; none where any hour will do."""
+        hours: tuple[Hours, ...] = getattr(self, purpose) if purpose in self.__struct_fields__ else ()
+        return hours
+
+
+_ALWAYS: Final = (Hours(),)
+# For a demonstration, which must go on at night: nobody real is woken by it.
+ANY_HOUR: Final = QuietHours(_ALWAYS, _ALWAYS, _ALWAYS, _ALWAYS)
+
+
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one SIM may send on any window: parts, and different recipients.  0: no limit.  A month is 30 x 24 h."""
+
+    minute: Limit = 0
+    hour: Limit = 0
+    day: Limit = 0
+    month: Limit = 0
+    day_recipients: Limit = 0
+    month_recipients: Limit = 0
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is any limit at all."""
+        return any(self.of_parts) or any(self.of_recipients)
+
+    @property
+    def of_parts(self) -> tuple[int, int, int, int]:
+        """Of a minute, an hour, a day and a month."""
+        return self.minute, self.hour, self.day, self.month
+
+    @property
+    def of_recipients(self) -> tuple[int, int]:
+        """Of a day and a month."""
+        return self.day_recipients, self.month_recipients
+
+
+class SimSettings(Limits, frozen=True, forbid_unknown_fields=True):
+    """What is set for one SIM: its limits."""
+
+
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the server listens; anything but loopback needs a token in the store."""
 
@@ -55,6 +136,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modems: Modems = Modems()
     traffic: Traffic = Traffic()
     http: Http = Http()
+    quiet: QuietHours = QuietHours()
+    sims: dict[str, SimSettings] = {}  # by IMSI
 
 
 def validate(settings: Settings) -> Settings:
@@ -72,6 +155,8 @@ def validate(settings: Settings) -> Settings:
         zoneinfo.ZoneInfo(house.time_zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f"house.time_zone: {house.time_zone!r} is not known") from error
+    if house.approval_over < 0:
+        raise ConfigError(f"house.approval_over: {house.approval_over} is less than 0")
     if modems.baud not in (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200):
         raise ConfigError(f"modems.baud: a TC35i does not do {modems.baud}")
     if modems.pin and not (modems.pin.isascii() and modems.pin.isdigit() and 4 <= len(modems.pin) <= 8):
@@ -84,4 +169,18 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError(f"traffic.feed_ahead_s: {settings.traffic.feed_ahead_s:g} is not 1 to 3600")
     if not 0 <= settings.http.port <= 65535:
         raise ConfigError(f"http.port: {settings.http.port} is not 0 to 65535")
+    for imsi, sim in settings.sims.items():
+        _check_sim(imsi, sim)
     return settings
+
+
+def _check_sim(imsi: str, sim: SimSettings) -> None:
+    fewest, most = _IMSI_DIGITS
+    if not (imsi.isascii() and imsi.isdigit() and fewest <= len(imsi) <= most):
+        raise ConfigError(f"sims.{imsi}: is not the {fewest} to {most} digits of an IMSI")
+    if imsi.startswith("0"):
+        # The store knows a SIM by its IMSI as a number.
+        raise ConfigError(f"sims.{imsi}: no network's IMSI begins with 0")
+    for name in sim.__struct_fields__:
+        if getattr(sim, name) < 0:
+            raise ConfigError(f"sims.{imsi}.{name}: {getattr(sim, name)} is less than 0")

@@ -1,6 +1,7 @@
 """Settings from a TOML file and the environment, and the key file beside them.
 
-Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`.
+Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`, `CARILLON_SIMS_<IMSI>_DAY=200` what
+one SIM may send, and hours are written as JSON: `CARILLON_QUIET_SERVICE='[{"opens": 480, "closes": 1260}]'`.
 """
 
 import contextlib
@@ -14,14 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.config import PEPPER_OCTETS, Settings, validate
+from engine.config import PEPPER_OCTETS, Settings, SimSettings, validate
 from engine.errors import ConfigError
 
 PREFIX: Final = "CARILLON_"
 KEY_FILE: Final = "carillon.key"
 # Not settings: a token to let in, and nothing that belongs into a file.
 _OTHERS: Final = frozenset({"CARILLON_TOKEN"})
-_SECTIONS: Final = ("house", "modems", "traffic", "http")
+_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims")
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -40,25 +41,50 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(raw, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path or 'the environment'}: {_where(str(error))}") from error
+        raise ConfigError(f"{path or 'the environment'}: {_where(str(error), raw)}") from error
     return validate(settings)
 
 
 def _override(raw: dict[str, Any], name: str, value: str) -> None:
     words = name.removeprefix(PREFIX).lower()
     section, _, key = words.partition("_")
-    given: Any = [port for port in value.split(",") if port] if words == "modems_ports" else value
-    if section in _SECTIONS and key:
-        inside = raw.setdefault(section, {})
-        if not isinstance(inside, dict):
-            raise ConfigError(f"{section}: is a section, not a value")
-        inside[key] = given
+    if section not in _SECTIONS or not key:
+        raw[words] = value
+        return
+    inside = _section(raw, section)
+    imsi, _, limit = key.partition("_")
+    if section == "sims" and limit:
+        _section(inside, imsi)[limit] = value
+    elif section == "quiet":
+        try:
+            inside[key] = msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"quiet.{key}: is not JSON") from error
     else:
-        raw[words] = given
+        inside[key] = [port for port in value.split(",") if port] if words == "modems_ports" else value
 
 
-def _where(complaint: str) -> str:
+def _section(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    inside = raw.setdefault(name, {})
+    if not isinstance(inside, dict):
+        raise ConfigError(f"{name}: is a section, not a value")
+    return inside
+
+
+def _wrong_sim(sims: dict[str, Any]) -> str:
+    """Whose section it is that cannot be read: msgspec does not say."""
+    for imsi, given in sims.items():
+        try:
+            msgspec.convert(given, SimSettings, strict=False)
+        except msgspec.ValidationError:
+            return str(imsi)
+    return "?"
+
+
+def _where(complaint: str, raw: dict[str, Any]) -> str:
     text, _, path = complaint.partition(" - at `$.")
+    if path.startswith("sims[...]"):
+        path = f"sims.{_wrong_sim(raw['sims'])}{path.removeprefix('sims[...]')}"
     return f"{path.rstrip('`')}: {text}" if path else text
 
 

@@ -14,8 +14,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Final
 
-import msgspec
-
+from engine.config import Hours, QuietHours
 from engine.crm.people.zones import Zones, clock
 from engine.errors import Invalid, InvalidParam
 from engine.traffic.messages import SEND, Lane, Message, State, Verdict
@@ -24,51 +23,11 @@ SPREAD_MS: Final = 30 * 60_000  # what was held over night goes in the first hal
 
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
-_DAY_MINUTES: Final = 1440
 _WEEK_S: Final = 7 * _DAY_S
 _SUNDAY_S: Final = 3 * _DAY_S  # 1970-01-04
 _EPOCH_WEEKDAY: Final = 3  # a Thursday, and Monday is 0
 
 Span = tuple[int, int]  # from, and just before; seconds
-
-
-class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hours of the local day, in minutes from its midnight, and the days they hold on (bit 0 is Monday).
-
-    Raises ValueError if they are none, which msgspec turns into a ValidationError that names the setting.
-    """
-
-    opens: int = 0
-    closes: int = _DAY_MINUTES
-    days: int = 0b1111111
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.opens < self.closes <= _DAY_MINUTES:
-            raise ValueError(f"hours from {self.opens} to {self.closes} are not within 0 and {_DAY_MINUTES} minutes")
-        if not 0 < self.days <= 0b1111111:
-            raise ValueError(f"days {self.days} are not 1 to 127")
-
-
-_DAYTIME: Final = (Hours(9 * 60, 20 * 60),)
-
-
-class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When each purpose may be sent: in any of its hours, which may differ by day.  The others may at any time."""
-
-    marketing: tuple[Hours, ...] = _DAYTIME
-    survey: tuple[Hours, ...] = _DAYTIME
-    research: tuple[Hours, ...] = _DAYTIME
-    service: tuple[Hours, ...] = (Hours(8 * 60, 21 * 60),)
-
-    def __post_init__(self) -> None:
-        for purpose in self.__struct_fields__:
-            if not getattr(self, purpose):
-                raise ValueError(f"{purpose} has no hours")
-
-    def of(self, purpose: str) -> tuple[Hours, ...]:
-        """The hours of `purpose`; none where any hour will do."""
-        hours: tuple[Hours, ...] = getattr(self, purpose) if purpose in self.__struct_fields__ else ()
-        return hours
 
 
 def may_disturb(message: Message, zones: Zones, quiet: QuietHours, now_ms: int) -> Verdict:

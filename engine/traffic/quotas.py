@@ -14,10 +14,11 @@ it has one of recipients, both of those: a limit that is added later knows what 
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from engine.config import Limits
 from engine.errors import RecordBroken
 from engine.store.table import Keyed, Table, Txn
 from engine.traffic.windows import COUNT_BITS, COUNT_MOST, Window
@@ -39,38 +40,6 @@ STANDS_STILL_MS: Final = 5 * MINUTE_MS
 # How many times are kept of what one recipient was sent: the latest counts, the others are for refunds, and no SIM has
 # more than two parts on the way.
 TIMES: Final = 4
-
-
-Limit = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one SIM may send on any window: parts, and different recipients.  0: no limit.  A month is 30 x 24 h."""
-
-    minute: Limit = 0
-    hour: Limit = 0
-    day: Limit = 0
-    month: Limit = 0
-    day_recipients: Limit = 0
-    month_recipients: Limit = 0
-
-    @property
-    def are_any(self) -> bool:
-        """Whether there is any limit at all."""
-        return self != _NONE
-
-    @property
-    def of_parts(self) -> tuple[int, int, int, int]:
-        """In the order of PARTS."""
-        return self.minute, self.hour, self.day, self.month
-
-    @property
-    def of_recipients(self) -> tuple[int, int]:
-        """In the order of RECIPIENTS."""
-        return self.day_recipients, self.month_recipients
-
-
-_NONE: Final = Limits()
 
 
 class Quota(NamedTuple):

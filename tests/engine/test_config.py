@@ -5,7 +5,19 @@ import math
 import msgspec
 import pytest
 
-from engine.config import House, Http, Modems, Settings, Traffic, validate
+from engine.config import (
+    ANY_HOUR,
+    Hours,
+    House,
+    Http,
+    Limits,
+    Modems,
+    QuietHours,
+    Settings,
+    SimSettings,
+    Traffic,
+    validate,
+)
 from engine.errors import ConfigError
 
 
@@ -35,6 +47,11 @@ def test_the_defaults_are_possible() -> None:
         (Settings(traffic=Traffic(feed_ahead_s=0.5)), "traffic.feed_ahead_s"),
         (Settings(traffic=Traffic(feed_ahead_s=math.inf)), "traffic.feed_ahead_s"),
         (Settings(http=Http(port=65_536)), "http.port"),
+        (Settings(house=House(approval_over=-1)), "house.approval_over"),
+        (Settings(sims={"12345": SimSettings()}), "sims.12345"),
+        (Settings(sims={"１２３４５６": SimSettings()}), "sims."),
+        (Settings(sims={"0123456": SimSettings()}), "sims.0123456"),
+        (Settings(sims={"2620112": SimSettings(month=-1)}), "sims.2620112.month"),
     ],
 )
 def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:
@@ -53,3 +70,23 @@ def test_a_refused_pin_is_not_told() -> None:
     with pytest.raises(ConfigError) as refused:
         validate(Settings(modems=Modems(pin="98765x")))
     assert "98765" not in str(refused.value)
+
+
+def test_a_sim_without_a_section_has_no_limit() -> None:
+    assert not SimSettings().are_any
+    assert not Limits().are_any
+    assert all(SimSettings(**{name: 1}).are_any for name in SimSettings.__struct_fields__)
+
+
+def test_hours_that_are_none_are_refused() -> None:
+    for wrong in ((-1, 5), (5, 5), (6, 5), (0, 1441), (0, 1440, 0), (0, 1440, 128)):
+        with pytest.raises(ValueError, match=r"hours|days"):
+            Hours(*wrong)
+    with pytest.raises(ValueError, match="service has no hours"):
+        QuietHours(service=())
+
+
+def test_any_hour_is_any_hour_of_every_purpose_that_has_hours() -> None:
+    for purpose in QuietHours.__struct_fields__:
+        assert ANY_HOUR.of(purpose) == (Hours(0, 1440, 0b1111111),)
+    assert ANY_HOUR.of("transactional") == ()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PEPPER_OCTETS, Settings
+from engine.config import PEPPER_OCTETS, Hours, Settings, SimSettings
 from engine.errors import ConfigError
 from server.settings import KEY_FILE, key_path, load, read_key
 
@@ -17,6 +17,7 @@ name_zh = "荷花"
 language = "zh"
 country = "CN"
 time_zone = "Asia/Shanghai"
+approval_over = 0
 [modems]
 ports = ["/dev/ttyUSB*", "/dev/ttyS0"]
 baud = 9600
@@ -30,6 +31,20 @@ feed_ahead_s = 30
 [http]
 host = "::1"
 port = 9000
+[quiet]
+marketing = [{opens = 600, closes = 720, days = 31}, {opens = 840, closes = 1080}]
+survey = [{}]
+research = [{closes = 600}]
+service = [{opens = 1439}]
+[sims."262011234567890"]
+minute = 1
+hour = 2
+day = 3
+month = 4
+day_recipients = 5
+month_recipients = 6
+[sims."460001234567890"]
+day = 200
 """
 
 
@@ -50,6 +65,8 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
     settings = load(written(tmp_path, FULL), {})
     assert (settings.data, settings.house.name_zh, settings.http.host) == ("/srv/carillon", "荷花", "::1")
     assert settings.modems.ports == ("/dev/ttyUSB*", "/dev/ttyS0")
+    assert settings.quiet.marketing == (Hours(600, 720, 31), Hours(840, 1080))
+    assert settings.sims == {"262011234567890": SimSettings(1, 2, 3, 4, 5, 6), "460001234567890": SimSettings(day=200)}
     usual = Settings()
     for name in Settings.__struct_fields__:
         section, default = getattr(settings, name), getattr(usual, name)
@@ -81,6 +98,20 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         pytest.param("[modems]\nprompt_timeout_s = 0", "modems.prompt_timeout_s", id="no time at all"),
         pytest.param("[modems]\nresult_timeout_s = nan", "modems.result_timeout_s", id="a time that is none"),
         pytest.param("[traffic]\nfeed_ahead_s = inf", "traffic.feed_ahead_s", id="for ever ahead"),
+        pytest.param("[house]\napproval_over = -1", "house.approval_over", id="fewer than nobody"),
+        pytest.param("[quiet]\nservice = []", "service has no hours", id="no hours at all"),
+        pytest.param("[quiet]\nservice = [{opens = 9, closes = 9}]", "quiet.service[0]", id="hours that are none"),
+        pytest.param("[quiet]\nservice = [{closes = 1441}]", "quiet.service[0]", id="a day of 1441 minutes"),
+        pytest.param("[quiet]\nservice = [{days = 0}]", "quiet.service[0]", id="no day of the week"),
+        pytest.param("[quiet]\nservice = [{open = 540}]", "quiet.service[0]", id="an unknown key of hours"),
+        pytest.param("[quiet]\nlegal = [{}]", "legal", id="a purpose that may go at any hour"),
+        pytest.param('[sims."12345"]', "sims.12345", id="an IMSI too short"),
+        pytest.param('[sims."1234567890123456"]', "sims.1234567890123456", id="an IMSI too long"),
+        pytest.param('[sims."26201x"]', "sims.26201x", id="a letter in the IMSI"),
+        pytest.param('[sims."012345678901234"]', "sims.012345678901234", id="an IMSI of no network"),
+        pytest.param('[sims."262011"]\n[sims."262012"]\nday = -1', "sims.262012.day", id="less than nothing"),
+        pytest.param('[sims."262011"]\n[sims."262012"]\ndaily = 1', "sims.262012", id="an unknown limit"),
+        pytest.param('[sims]\n"262011" = 5', "sims.262011", id="a value where a SIM's section belongs"),
         pytest.param("a = [", "carillon.toml", id="no TOML"),
         pytest.param("a = 1\na = 2", "carillon.toml", id="a key twice"),
         pytest.param(
@@ -147,6 +178,10 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         pytest.param("CARILLON_HTTP_PROT", "1", "prot", id="an unknown key"),
         pytest.param("CARILLON_COLOUR", "red", "colour", id="an unknown word"),
         pytest.param("CARILLON_HTTP", "80", "http", id="a section"),
+        pytest.param("CARILLON_QUIET_SERVICE", "9 to 5", "quiet.service", id="hours in words"),
+        pytest.param("CARILLON_QUIET_SERVICE", '[{"opens": 1440}]', "quiet.service[0]", id="hours that are none"),
+        pytest.param("CARILLON_SIMS_262011_DAY", "many", "sims.262011.day", id="a word for a limit"),
+        pytest.param("CARILLON_SIMS_262011", "5", "sims.262011", id="a SIM's section"),
         pytest.param("CARILLON_MODEMS_HARDWARE_FLOW", "perhaps", "modems.hardware_flow", id="neither yes nor no"),
     ],
 )
@@ -159,6 +194,18 @@ def test_a_wrong_variable_is_refused_by_its_key(name: str, value: str, said: str
 def test_a_variable_over_a_section_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="http"):
         load(written(tmp_path, "http = 5"), {"CARILLON_HTTP_PORT": "80"})
+
+
+def test_hours_and_limits_can_be_said_in_the_environment(tmp_path: Path) -> None:
+    changed = {
+        "CARILLON_QUIET_SERVICE": '[{"opens": 60}]',
+        "CARILLON_SIMS_262011234567890_DAY_RECIPIENTS": "7",
+        "CARILLON_SIMS_262020000000001_MINUTE": "9",
+    }
+    settings = load(written(tmp_path, FULL), changed)
+    assert (settings.quiet.service, settings.quiet.survey) == ((Hours(60),), (Hours(),))
+    assert settings.sims["262011234567890"] == SimSettings(1, 2, 3, 4, 7, 6)
+    assert settings.sims["262020000000001"] == SimSettings(minute=9)
 
 
 def test_an_empty_list_can_be_said_in_the_environment() -> None:

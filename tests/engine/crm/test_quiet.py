@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.config import Hours, QuietHours
 from engine.crm.people.zones import zones_of
-from engine.crm.quiet import SPREAD_MS, Hours, QuietHours, may_disturb, opening, release
+from engine.crm.quiet import SPREAD_MS, may_disturb, opening, release
 from engine.errors import Invalid
 from engine.traffic.messages import PURPOSES, SEND, Lane, Message, State, Verdict
 

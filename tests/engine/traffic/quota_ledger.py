@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from engine.traffic.quotas import Limits
+from engine.config import Limits
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

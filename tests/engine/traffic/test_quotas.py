@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.config import Limits
 from engine.errors import RecordBroken
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import quotas
-from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, STANDS_STILL_MS, TABLES, Limits
+from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, STANDS_STILL_MS, TABLES
 from tests.engine.traffic.stage import NOW_MS, NUMBER, OTHER_NUMBER, OTHER_SIM, SIM
 
 THIRD_NUMBER = 447_700_900_123

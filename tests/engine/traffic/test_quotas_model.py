@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
+from engine.config import Limits
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import quotas
-from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, STANDS_STILL_MS, TABLES, Limits
+from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, STANDS_STILL_MS, TABLES
 from tests.engine.traffic.quota_ledger import PARTS, RECIPIENTS, Exact, Sent, violations
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM
 

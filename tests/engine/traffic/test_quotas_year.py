@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+from engine.config import Limits
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import quotas
-from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Limits
+from engine.traffic.quotas import DAY_MS, HOUR_MS, MINUTE_MS, TABLES
 from tests.engine.traffic.quota_ledger import Exact, Sent, violations
 from tests.engine.traffic.stage import NUMBER, SIM
 
