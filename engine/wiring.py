@@ -14,9 +14,9 @@ from typing import Final
 
 from engine.access import tokens
 from engine.apps.router import router_of
-from engine.config import Settings
-from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, uploads
+from engine.config import Limits, Settings
+from engine.crm.gate import gate_with, judge_with
+from engine.crm.marketing import campaigns, caps, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.people import consent, customers, suppressions
 from engine.crm.people.suppressions import Suppressions
@@ -25,8 +25,8 @@ from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
-from engine.traffic import events, inbound, inbox, intents, messages, quotas, reassembly, receipts, sims
-from engine.traffic.explain import explain
+from engine.traffic import events, inbound, inbox, intents, messages, quotas, reassembly, receipts, sims, spending
+from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
 from engine.traffic.scheduler import Scheduler
 from engine.upkeep import Upkeep
@@ -40,6 +40,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *messages.TABLES,
     *intents.TABLES,
     *sims.TABLES,
+    *quotas.TABLES,
+    *spending.TABLES,
     *receipts.TABLES,
     *inbox.TABLES,
     *reassembly.TABLES,
@@ -53,6 +55,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *campaigns.TABLES,
     *uploads.TABLES,
 )
+
+_UNLIMITED: Final = Limits()
 
 _MODEM_NEWS: Final = {"ready": "modem.up", "lost": "modem.lost", "quarantined": "modem.quarantined"}
 
@@ -101,7 +105,7 @@ class Engine:
         )
         self.scheduler = Scheduler(
             self.store,
-            gate_with(pepper),
+            gate_with(pepper, settings.house, settings.quiet, spending.spent),
             self._feed,
             clock.now_ms,
             settings.traffic.feed_ahead_s,
@@ -120,6 +124,7 @@ class Engine:
         )
 
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
+        caps.reopen(txn, now_ms, spending.spent)
         return campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
 
     def _modem_changed(self, view: ModemView) -> None:
@@ -134,12 +139,38 @@ class Engine:
 
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
+        settings, now_ms = self.settings, self.now_ms()
+        judge = judge_with(self.pepper, settings.house, settings.quiet, spending.spent)
+        ready = {int(view.imsi) for view in self.rack() if view.state in ("ready", "sending") and view.imsi}
         with self.store.read() as txn:
             message = messages.get(txn, message_id)
-            sending = messages.GROUPS.find(txn, message.group) if message.group else None
-        ready = sum(view.state in ("ready", "sending") for view in self.rack())
-        waiting = self.scheduler.waiting_parts
-        return explain(message, sending, ready, waiting, self.scheduler.rate_per_s(), self.now_ms())
+            (verdict,) = judge(txn, [message], now_ms)
+            own = messages.pinned_to(message)
+            usable = ready & {own} if own else ready
+            facts = Facts(
+                now_ms,
+                verdict,
+                modems_ready=len(ready),
+                is_sim_here=bool(usable),
+                quota=self._binding(txn, usable, message.number, now_ms),
+                parts_beside=self.scheduler.waiting_parts,
+                rate_per_s=self.scheduler.rate_per_s(),
+            )
+        return explain(message, facts)
+
+    def _binding(self, txn: Txn, usable: set[int], number: int, now_ms: int) -> quotas.Quota | None:
+        """The quota that frees first, where each of the SIMs has one that binds."""
+        binding = [quotas.binding(txn, sim, number, now_ms, self.limits_of(sim)) for sim in usable]
+        bound = [quota for quota in binding if quota is not None]
+        return min(bound, key=lambda quota: quota.free_ms) if bound and len(bound) == len(binding) else None
+
+    def limits_of(self, sim: int) -> Limits:
+        """What a SIM may send; `sim` is its IMSI as a number."""
+        return self.settings.sims.get(str(sim), _UNLIMITED)
+
+    def spent(self, txn: Txn, campaign: int) -> int:
+        """How many of a campaign's parts went or may have gone."""
+        return spending.spent(txn, campaign)
 
     async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
         """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""

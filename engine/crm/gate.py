@@ -1,33 +1,95 @@
 """The gate: may this message go now?
 
-One function, asked when a row is fed and again inside the transaction that claims its parts, so that a STOP, a pause
-or a cancellation is exact: what was not on a line when it committed never will be.
+Asked inside the transaction that claims a message's parts, so that a STOP, a pause, a cancellation, an evening or a cap
+is exact: what was not on a line when it committed never will be.
+
+In this order: the campaign's stage and its approval; refusals and consents; the recipient's quiet hours; the campaign's
+cap.  The last two are not asked of a message of which a part went: half a text in the evening is worse than all of it.
 """
 
-from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
+from typing import Final
+
+from engine.config import ANY_HOUR, House, QuietHours
+from engine.crm import quiet
+from engine.crm.marketing import campaigns, caps
+from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
+from engine.crm.marketing.caps import Spent
 from engine.crm.people.permission import may_text
+from engine.crm.people.zones import zones_of
 from engine.store.table import Txn
 from engine.traffic.messages import SEND, Gate, Message, State, Verdict
 
-_STAGES: dict[Stage, Verdict] = {
+_STAGES: Final = {
     Stage.PAUSED: Verdict(State.QUEUED, "campaign_paused"),
     Stage.CANCELLED: Verdict(State.CANCELLED, "campaign_cancelled"),
 }
+NOT_LAUNCHED: Final = Verdict(State.ACCEPTED, "not_launched")
+UNAPPROVED: Final = Verdict(State.HELD, "approval")
+CAPPED: Final = Verdict(State.HELD, "cap")
+_HOUSE: Final = House()
 
 
-def gate_with(pepper: bytes) -> Gate:
-    """The gate of a house whose suppressions are keyed with `pepper`."""
+def _nothing(_txn: Txn, _group: int) -> int:
+    return 0
 
-    def gate(txn: Txn, messages: list[Message], _now_ms: int) -> list[Verdict]:
-        stages: dict[int, Verdict] = {}
-        verdicts = []
-        for message in messages:
-            verdict = SEND
-            if message.group:
-                if message.group not in stages:
-                    stages[message.group] = _STAGES.get(CAMPAIGNS.get(txn, message.group).stage, SEND)
-                verdict = stages[message.group]
-            verdicts.append(may_text(txn, message, pepper) if verdict.sends else verdict)
+
+def gate_with(pepper: bytes, house: House = _HOUSE, hours: QuietHours = ANY_HOUR, spent: Spent = _nothing) -> Gate:
+    """The gate of a house whose suppressions are keyed with `pepper`; `spent` tells what a campaign has cost.
+
+    Without `hours` nobody is disturbed at any hour.
+    """
+    judge = judge_with(pepper, house, hours, spent)
+
+    def gate(txn: Txn, messages: list[Message], now_ms: int) -> list[Verdict]:
+        verdicts = judge(txn, messages, now_ms)
+        for message, verdict in zip(messages, verdicts, strict=True):
+            if verdict is CAPPED:
+                caps.halt(txn, message.group, len(message.parts), now_ms)
         return verdicts
 
     return gate
+
+
+def judge_with(pepper: bytes, house: House, hours: QuietHours, spent: Spent) -> Gate:
+    """As the gate, but it changes nothing: for whoever only wants to know."""
+
+    def judge(txn: Txn, messages: list[Message], now_ms: int) -> list[Verdict]:
+        known: dict[int, Campaign | None] = {0: None}
+        rooms: dict[int, int] = {}
+        verdicts = []
+        for message in messages:
+            group = message.group
+            if group not in known:
+                known[group] = campaign = CAMPAIGNS.get(txn, group)
+                left = caps.room(txn, campaign, spent)
+                if left is not None:
+                    rooms[group] = left
+            verdict = _of_campaign(known[group], message, house)
+            if verdict.sends:
+                verdict = may_text(txn, message, pepper)
+            if verdict.sends and all(part.state is State.QUEUED for part in message.parts):
+                if hours.of(message.purpose):
+                    zones = zones_of(message.number, house.time_zone)
+                    verdict = quiet.may_disturb(message, zones, hours, now_ms)
+                if verdict.sends and group in rooms:
+                    if len(message.parts) > rooms[group]:
+                        verdict = CAPPED
+                    else:
+                        rooms[group] -= len(message.parts)
+            verdicts.append(verdict)
+        return verdicts
+
+    return judge
+
+
+def _of_campaign(campaign: Campaign | None, message: Message, house: House) -> Verdict:
+    if campaign is None:
+        return SEND
+    if message.state is State.ACCEPTED and campaign.stage is not Stage.CANCELLED:
+        # A row that was not fed.
+        cleared = campaigns.cleared(campaign, house.approval_over)
+        if cleared < campaign.rows and not 0 <= message.packed_row < cleared:
+            return UNAPPROVED
+        if campaign.stage is Stage.DRAFT:
+            return NOT_LAUNCHED
+    return _STAGES.get(campaign.stage, SEND)

@@ -21,7 +21,7 @@ from multidict import CIMultiDictProxy
 from engine import proof
 from engine._sheet import count
 from engine.access import tokens
-from engine.config import House, Modems, Settings
+from engine.config import ANY_HOUR, House, Modems, Settings
 from engine.sim.rack import Rack
 from engine.traffic.sheets import SHEETS
 from engine.wiring import Clock, Engine, running
@@ -198,7 +198,7 @@ async def place_in(folder: Path, modems: int = 0, *, ports: tuple[str, ...] = ()
 @asynccontextmanager
 async def _served(folder: Path, clock: Clock, ports: tuple[str, ...], rack: Rack | None) -> AsyncIterator[Place]:
     modems = Modems(ports, command_gap_ms=0, prompt_timeout_s=1.0, result_timeout_s=0.5)
-    settings = Settings(str(folder / "data"), House("Lotus Hotel", "荷花酒店"), modems)
+    settings = Settings(str(folder / "data"), House("Lotus Hotel", "荷花酒店"), modems, quiet=ANY_HOUR)
     async with running(settings, PEPPER, clock) as engine:
         # Nobody's setting: a real line wants this quiet and this patience, a simulated one does not.
         engine.pool._settings = replace(engine.pool._settings, settle_s=0.01, scan_s=0.05, quarantine_first_s=0.05)

@@ -27,6 +27,7 @@ from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row, Waiting
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
+HELD_MOST: Final = 10_000  # messages of a campaign that wait for the morning; the rows behind them wait unfed
 
 
 class Stage(StrEnum):
@@ -43,6 +44,9 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     """`texts` by language; `report_percent` is how many of a hundred messages ask for a status report; `rows` are the
     recipients that count, `uploading` that `upload` has rows behind that mark.  Which of the rows were fed is in
     traffic's FED; `fed` was their number before schema 2.
+
+    `parts_most` caps its cost (0: no cap), `capped` is how many parts did not fit when it was reached.  `made_by` is
+    the person who made it, empty where a program did; `approved_rows` are those that a second one said yes to.
     """
 
     id: int
@@ -63,6 +67,12 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     ended_ms: int = 0
     version: int = 1
     upload: int = 0
+    parts_most: int = 0
+    capped: int = 0
+    made_by: str = ""
+    approved_by: str = ""
+    approved_ms: int = 0
+    approved_rows: int = 0
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -89,6 +99,8 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         raise Invalid(InvalidParam("weight", "is not 1 to 100"))
     if campaign.expires_ms and campaign.expires_ms <= now_ms:
         raise Invalid(InvalidParam("expires_at", "has passed"))
+    if campaign.parts_most < 0:
+        raise Invalid(InvalidParam("parts_most", "is less than 0"))
     for language, text in campaign.texts.items():
         if not 0 < len(text) <= TEXT_LONGEST:
             raise Invalid(InvalidParam(f"text.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
@@ -124,8 +136,19 @@ def store(txn: Txn, campaign: Campaign, **changes: Any) -> Campaign:
 Step = Callable[[Txn, int, int], Campaign]
 
 
-def launch(txn: Txn, identifier: int, now_ms: int) -> Campaign:
-    """Start it; its rows are fed as the rack takes them.  Raises NotFound, Conflict if it was launched before."""
+def cleared(campaign: Campaign, approval_over: int) -> int:
+    """How many of its rows may be sent: all, unless there are more than `approval_over`, a person made it, and no
+    second one has said yes to all of them.
+    """
+    is_free = not campaign.made_by or campaign.rows <= approval_over
+    return campaign.rows if is_free else min(campaign.rows, campaign.approved_rows)
+
+
+def launch(txn: Txn, identifier: int, now_ms: int, approval_over: int = House().approval_over) -> Campaign:
+    """Start it; its rows are fed as the rack takes them.
+
+    Raises NotFound, Conflict if it was launched before, or needs an approval.
+    """
     campaign = CAMPAIGNS.get(txn, identifier)
     if campaign.stage is not Stage.DRAFT:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be launched")
@@ -133,6 +156,8 @@ def launch(txn: Txn, identifier: int, now_ms: int) -> Campaign:
         raise Conflict("an upload to this campaign is under way")
     if not campaign.rows:
         raise Conflict("the campaign has no recipients yet")
+    if cleared(campaign, approval_over) < campaign.rows:
+        raise Conflict(f"a campaign with more than {approval_over} recipients needs the approval of another person")
     expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
     if expires_ms <= now_ms:
         raise Conflict("the campaign's window has ended")
@@ -196,8 +221,11 @@ def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes) -> int:
     fed = 0
     for group in running:
         campaign = CAMPAIGNS.get(txn, group)
-        if FED.get(txn, group).cursor < campaign.rows:
-            fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
+        cursor = FED.get(txn, group).cursor
+        if cursor < campaign.rows:
+            is_full = (messages.TALLY.find(txn, (group, State.HELD)) or 0) >= HELD_MOST
+            if cursor < cleared(campaign, house.approval_over) and not is_full:
+                fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
         elif not campaign.uploading and _is_through(txn, group):
             _move(txn, campaign, Stage.COMPLETED, now_ms, ended_ms=now_ms)
     return fed
@@ -246,7 +274,8 @@ class _Feeder:
         campaign, first = self._campaign, self._fed.cursor
         cursor = first
         is_simple = not (self._asks_customers or self._asks_consent or self._is_over)
-        for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, campaign.rows - first)):
+        last = cleared(campaign, self._house.approval_over)
+        for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, last - first)):
             cursor = number + 1
             said = self._said(row.language) if is_simple and not self._is_suppressed(row.number) else None
             if said is None:

@@ -10,7 +10,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from engine.access import tokens
-from engine.config import House, Settings
+from engine.config import ANY_HOUR, House, Settings
 from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.wiring import Clock, Engine, running
@@ -75,7 +75,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def engine(tmp_path: Path, clock: Clock) -> AsyncIterator[Engine]:
     house = House(name_en="Harbour <Optics>", name_zh="海港眼镜", time_zone="Asia/Shanghai")
-    async with running(Settings(data=str(tmp_path / "data"), house=house), b"p" * 32, clock) as engine:
+    async with running(Settings(data=str(tmp_path / "data"), house=house, quiet=ANY_HOUR), b"p" * 32, clock) as engine:
         await engine.store.write(tokens.add, TOKEN, "front desk", engine.now_ms())
         yield engine
 

@@ -1,0 +1,28 @@
+"""Approval: a second person's word for a large campaign that a person made.
+
+It is given for the recipients that there are: those that are added behind it need another.
+"""
+
+from engine.crm.marketing import campaigns
+from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
+from engine.errors import Conflict
+from engine.store.table import Txn
+from engine.traffic import events
+
+
+def approve(txn: Txn, identifier: int, person: str, approval_over: int, now_ms: int) -> Campaign:
+    """`person` says that the campaign may go to all the recipients it has.
+
+    Raises NotFound, Conflict where it has ended, needs nobody's word, or is that person's own.
+    """
+    campaign = CAMPAIGNS.get(txn, identifier)
+    if campaign.stage in (Stage.COMPLETED, Stage.CANCELLED):
+        raise Conflict(f"the campaign is {campaign.stage}")
+    if campaign.uploading:
+        raise Conflict("an upload to this campaign is under way")
+    if campaigns.cleared(campaign, approval_over) == campaign.rows:
+        raise Conflict("the campaign needs no approval")
+    if campaign.made_by == person:
+        raise Conflict("who made a campaign cannot approve it: another person must")
+    events.append(txn, "campaign.approved", now_ms, campaigns.name_of(identifier), by=person, recipients=campaign.rows)
+    return campaigns.store(txn, campaign, approved_by=person, approved_ms=now_ms, approved_rows=campaign.rows)
