@@ -1,0 +1,115 @@
+"""engine/crm/gate.py: quiet hours by the recipient's clock, held and let go in the transaction that claims."""
+
+from engine.config import Hours, House, QuietHours
+from engine.crm.gate import gate_with
+from engine.store.environment import Store
+from engine.traffic import intents, messages
+from engine.traffic.intents import Claimed
+from engine.traffic.messages import SEND, Lane, Message, Pick, State, Verdict
+from tests.engine.crm.stage import PEPPER, counts, differences, fed, feed, row, running
+
+# 2023-11-14: 20:30 in Berlin, where service may be sent until 21:00, and 03:30 of the next day in Shanghai.
+EVENING_MS = 1_699_990_200_000
+HOUR_MS = 3_600_000
+BERLIN, SHANGHAI = 4_930_100_000_00, 8_613_900_000_000
+GATE = gate_with(PEPPER, House(time_zone="Europe/Berlin"), QuietHours())
+
+
+def put(store: Store, number: int, **fields: object) -> Message:
+    message = Message(**{"id": 0, "number": number, "text": "hello", **fields})  # type: ignore[arg-type]
+    return store.write_now(messages.enqueue, message, EVENING_MS)
+
+
+def claim(store: Store, identifier: int, now_ms: int = EVENING_MS) -> Claimed:
+    return store.write_now(intents.claim, [Pick(identifier, 1)], now_ms, GATE)[0]
+
+
+def get(store: Store, identifier: int) -> Message:
+    with store.read() as txn:
+        return messages.get(txn, identifier)
+
+
+def test_it_goes_where_it_is_day_and_is_held_where_it_is_night(store: Store) -> None:
+    here, there = put(store, BERLIN), put(store, SHANGHAI)
+    assert claim(store, here.id).verdict == SEND
+    verdict = claim(store, there.id).verdict
+    opens_ms = EVENING_MS + 4 * HOUR_MS + HOUR_MS // 2  # 8:00 in Shanghai
+    assert (verdict.state, verdict.reason) == (State.HELD, "quiet_hours")
+    assert opens_ms <= verdict.until_ms < opens_ms + HOUR_MS // 2
+    held = get(store, there.id)
+    assert (held.state, held.reason, held.due_ms) == (State.HELD, "quiet_hours", verdict.until_ms)
+    assert claim(store, there.id, held.due_ms).verdict == SEND
+    assert get(store, there.id).reason == ""
+    assert differences(store) == []
+
+
+def test_the_last_minute_is_day_and_the_next_is_night(store: Store) -> None:
+    message = put(store, BERLIN)
+    nine_ms = EVENING_MS + HOUR_MS // 2
+    with store.read() as txn:
+        assert GATE(txn, [message], nine_ms - 1) == [SEND]
+        assert [verdict.state for verdict in GATE(txn, [message], nine_ms)] == [State.HELD]
+
+
+def test_a_password_an_answer_and_what_is_no_matter_of_hours_go_at_night(store: Store) -> None:
+    for fields in ({"lane": Lane.OTP}, {"in_reply_to": 5}, {"purpose": "transactional"}, {"purpose": "legal"}):
+        assert claim(store, put(store, SHANGHAI, **fields).id).verdict == SEND
+
+
+def test_a_message_of_which_a_part_went_is_finished(store: Store) -> None:
+    message = put(store, BERLIN, text="a" * 300)
+    assert claim(store, message.id).verdict == SEND
+    store.write_now(intents.mark_sent, message.id, 0, 1, EVENING_MS)
+    assert claim(store, message.id, EVENING_MS + HOUR_MS).verdict == SEND
+
+
+def test_a_message_that_would_be_too_late_in_the_morning_ends(store: Store) -> None:
+    message = put(store, SHANGHAI, expires_ms=EVENING_MS + 4 * HOUR_MS)
+    assert claim(store, message.id).verdict == Verdict(State.EXPIRED, "quiet_hours")
+    assert get(store, message.id).state is State.EXPIRED
+
+
+def test_a_number_that_tells_no_zone_has_that_of_the_house(store: Store) -> None:
+    message = put(store, 999_000_000_000)
+    night = gate_with(PEPPER, House(time_zone="Asia/Shanghai"), QuietHours())
+    with store.read() as txn:
+        assert GATE(txn, [message], EVENING_MS) == [SEND]
+        assert night(txn, [message], EVENING_MS)[0].state is State.HELD
+
+
+def test_without_hours_nobody_sleeps(store: Store) -> None:
+    message = put(store, SHANGHAI, purpose="service")
+    with store.read() as txn:
+        assert gate_with(PEPPER)(txn, [message], EVENING_MS) == [SEND]
+
+
+def test_a_campaign_over_night_holds_and_counts_and_goes_in_the_morning(store: Store) -> None:
+    campaign = running(store, [row(SHANGHAI + at) for at in range(5)], expires_ms=EVENING_MS + 48 * HOUR_MS)
+    feed(store, now_ms=EVENING_MS)
+    for message in fed(store):
+        claim(store, message.id)
+    assert counts(store, campaign) == {"held": 5}
+    assert differences(store) == []
+    latest_ms = max(message.due_ms for message in fed(store))
+    assert len({message.due_ms for message in fed(store)}) == 5  # no burst
+    assert all(claim(store, message.id, latest_ms).verdict.sends for message in fed(store))
+    assert counts(store, campaign) == {"sending": 5}
+    assert differences(store) == []
+
+
+def test_a_long_night_does_not_feed_a_whole_campaign(store: Store) -> None:
+    campaign = running(store, [row(SHANGHAI + at) for at in range(5)])
+    feed(store, parts=2, now_ms=EVENING_MS)
+    store.write_now(lambda txn: messages.count(txn, campaign, State.HELD, 10_000))
+    assert feed(store, now_ms=EVENING_MS) == 0
+    store.write_now(lambda txn: messages.count(txn, campaign, State.HELD, -1))
+    assert feed(store, now_ms=EVENING_MS) == 3
+
+
+def test_hours_may_differ_by_day(store: Store) -> None:
+    no_tuesday = QuietHours(service=(Hours(days=0b1111101),))
+    message = put(store, BERLIN)
+    with store.read() as txn:
+        (verdict,) = gate_with(PEPPER, House(), no_tuesday)(txn, [message], EVENING_MS)
+    assert verdict.state is State.HELD
+    assert EVENING_MS + 3.5 * HOUR_MS <= verdict.until_ms < EVENING_MS + 4 * HOUR_MS
