@@ -1,17 +1,27 @@
-"""What every request passes: the error boundary, and who is calling."""
+"""What every request passes: the error boundary, and who is calling.
+
+A program calls with a bearer token.  A person who has signed in at the console may call with that session instead; what
+changes anything then carries the session's form token too, so that no other site can make a browser send it.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from engine.access import tokens
+from engine.access import sessions, tokens
 from engine.errors import CarillonError
 from server import problems
 from server.context import ENGINE
 
 log = logging.getLogger(__name__)
+
+COOKIE: Final = "carillon_session"
+FORM_HEADER: Final = "X-Form-Token"
+_READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,7 +67,7 @@ def _allow(error: web.HTTPException) -> dict[str, str]:
 
 @web.middleware
 async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Everything under /v1 needs a bearer token; 401 without a known one."""
+    """Everything under /v1 needs a bearer token or a session; 401 without a known one."""
     if not request.path.startswith("/v1/"):
         return await handler(request)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -71,6 +81,45 @@ async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if entry is not None:
             return await handler(request)
         detail = "the bearer token is not known"
+    elif not scheme and COOKIE in request.cookies:
+        return _refusal_of_session(request) or await handler(request)
     else:
         detail = "send the header Authorization: Bearer <token>"
+    return _unauthorized(request, detail)
+
+
+def _unauthorized(request: web.Request, detail: str) -> web.Response:
     return problems.response(401, "unauthorized", detail, request.path, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _refusal_of_session(request: web.Request) -> web.Response | None:
+    """Why a call with a session is refused; None where it is not."""
+    engine, cookie = request.app[ENGINE], request.cookies[COOKIE]
+    if not person_of(request):
+        return _unauthorized(request, "the session has ended: sign in again")
+    is_reading = request.method in _READING
+    said = request.headers.get(FORM_HEADER, "")
+    if not is_own(request, typed=is_reading) or not (is_reading or sessions.is_form_token(engine.pepper, cookie, said)):
+        return problems.response(403, "foreign_form", f"send the session's form token as {FORM_HEADER}", request.path)
+    return None
+
+
+def person_of(request: web.Request) -> str:
+    """Who is signed in and calls, empty where a program does: whoever sends a token calls as a program."""
+    engine, cookie = request.app[ENGINE], request.cookies.get(COOKIE)
+    if cookie is None or request.headers.get(hdrs.AUTHORIZATION):
+        return ""
+    return sessions.check(engine.pepper, cookie, engine.now_ms()) or ""
+
+
+def is_own(request: web.Request, *, typed: bool = False) -> bool:
+    """Whether one of our own pages sent this; `typed` also lets an address through that somebody typed or opened.
+
+    Browsers say it in Sec-Fetch-Site where the connection is trustworthy, else in Origin, which is "null" under our
+    own Referrer-Policy; then SameSite and the form token decide.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin" or (typed and site == "none")
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is None or origin == "null" or urlsplit(origin).netloc.lower() == request.host.lower()

@@ -92,7 +92,10 @@ class PreviewView(msgspec.Struct, frozen=True):
 
 
 class CampaignView(msgspec.Struct, frozen=True):
-    """A campaign; `counts` by state sum to `recipients`."""
+    """A campaign; `counts` by state sum to `recipients`.
+
+    `reason` says what a person must do before it goes on: `approval` by a second one, or raising its `cap`.
+    """
 
     id: str
     name: str
@@ -111,6 +114,12 @@ class CampaignView(msgspec.Struct, frozen=True):
     ended_at: str | None
     expires_at: str | None
     version: int
+    reason: str | None
+    parts_most: int | None
+    parts_sent: int
+    made_by: str | None
+    approved_by: str | None
+    approved_at: str | None
 
 
 class CampaignPage(msgspec.Struct, frozen=True):

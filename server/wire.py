@@ -10,8 +10,8 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
-from engine.crm.marketing import campaigns, uploads
-from engine.crm.marketing.campaigns import Campaign
+from engine.crm.marketing import campaigns, caps, uploads
+from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.uploads import Fault, Upload
 from engine.crm.people import customers
 from engine.crm.people.consent import Consent
@@ -34,6 +34,7 @@ LAST_MS: Final = 4_102_444_800_000  # 2100-01-01: ids can tell milliseconds unti
 Purpose = Literal["marketing", "survey", "research", "service", "transactional"]
 OnUnknown = Literal["hold", "await_report", "resend"]
 Language = Literal["en", "zh"]
+PartsMost = Annotated[int, Meta(ge=0, le=caps.PARTS_MOST)]
 
 
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +80,7 @@ class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A draft.  `text` is one text, or one per language."""
+    """A draft.  `text` is one text, or one per language; `parts_most` is what it may cost at most, 0 for no cap."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     text: str | dict[str, str]
@@ -89,6 +90,13 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(ge=1, le=100)] = 1
     consent_basis: Annotated[str, Meta(max_length=1000)] = ""
     expires_at: datetime | None = None
+    parts_most: PartsMost = 0
+
+
+class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed of a campaign: what it may cost at most, in parts; 0 lifts the cap."""
+
+    parts_most: PartsMost
 
 
 class NewCustomer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -256,8 +264,8 @@ def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
     )
 
 
-def campaign(record: Campaign, counts: dict[str, int]) -> views.CampaignView:
-    """A campaign as JSON; `counts` by state sum to `recipients`."""
+def campaign(record: Campaign, counts: dict[str, int], parts: int, approval_over: int) -> views.CampaignView:
+    """A campaign as JSON; `counts` by state sum to `recipients`, `parts` are those that went or may have gone."""
     return views.CampaignView(
         id=campaigns.name_of(record.id),
         name=record.name,
@@ -276,7 +284,21 @@ def campaign(record: Campaign, counts: dict[str, int]) -> views.CampaignView:
         ended_at=time(record.ended_ms),
         expires_at=time(record.expires_ms),
         version=record.version,
+        reason=_halted_by(record, approval_over),
+        parts_most=record.parts_most or None,
+        parts_sent=parts,
+        made_by=record.made_by or None,
+        approved_by=record.approved_by or None,
+        approved_at=time(record.approved_ms),
     )
+
+
+def _halted_by(record: Campaign, approval_over: int) -> str | None:
+    if record.stage in (Stage.COMPLETED, Stage.CANCELLED):
+        return None
+    if campaigns.cleared(record, approval_over) < record.rows:
+        return "approval"
+    return "cap" if record.capped else None
 
 
 def report_percent(words: str) -> int:

@@ -4,11 +4,12 @@ import asyncio
 import csv
 import io
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import approval, campaigns, caps, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -16,8 +17,10 @@ from engine.crm.marketing.uploads import Upload
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
+from engine.wiring import Engine
 from server import problems, rows, views, wire
 from server.context import ENGINE
+from server.middleware import person_of
 from server.route import Route
 
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
@@ -42,35 +45,71 @@ async def create(request: web.Request) -> web.Response:
         weight=body.weight,
         consent_basis=body.consent_basis,
         expires_ms=wire.time_ms(body.expires_at, "expires_at"),
+        parts_most=body.parts_most,
+        made_by=person_of(request),
     )
     made = await engine.store.write(campaigns.add, campaign, engine.now_ms())
-    return wire.reply(wire.campaign(made, {}), 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
+    with engine.store.read() as txn:
+        return wire.reply(_view(txn, engine, made), 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
 
 
 async def list_all(request: web.Request) -> web.Response:
     """Campaigns, newest first."""
     wire.known_query(request, "cursor", "limit")
     before, limit = wire.page_of(request, "cmp")
-    with request.app[ENGINE].store.read() as txn:
-        items = [_view(txn, campaign) for campaign in campaigns.listed(txn, before, limit)]
+    engine = request.app[ENGINE]
+    with engine.store.read() as txn:
+        items = [_view(txn, engine, campaign) for campaign in campaigns.listed(txn, before, limit)]
     return wire.reply(views.CampaignPage(items, wire.next_of(items, limit)))
 
 
-def _view(txn: Txn, campaign: Campaign) -> views.CampaignView:
-    return wire.campaign(campaign, campaigns.counts(txn, campaign))
+def _view(txn: Txn, engine: Engine, campaign: Campaign) -> views.CampaignView:
+    counts, parts = campaigns.counts(txn, campaign), engine.spent(txn, campaign.id)
+    return wire.campaign(campaign, counts, parts, engine.settings.house.approval_over)
 
 
 async def get(request: web.Request) -> web.Response:
     """One campaign with its counters, exact at this moment."""
     wire.known_query(request)
     identifier = wire.id_of(request, "cmp")
-    with request.app[ENGINE].store.read() as txn:
-        return wire.reply(_view(txn, CAMPAIGNS.get(txn, identifier)))
+    engine = request.app[ENGINE]
+    with engine.store.read() as txn:
+        return wire.reply(_view(txn, engine, CAMPAIGNS.get(txn, identifier)))
+
+
+async def change(request: web.Request) -> web.Response:
+    """Change what it may cost; what the cap had halted goes on where it fits now."""
+    engine = request.app[ENGINE]
+    identifier = wire.id_of(request, "cmp")
+    body = wire.decode(await request.read(), wire.CampaignChange)
+    write, parts_most = engine.store.write, body.parts_most
+    campaign = await write(caps.change, identifier, parts_most, engine.now_ms(), engine.spent)
+    with engine.store.read() as txn:
+        return wire.reply(_view(txn, engine, campaign))
+
+
+async def approve(request: web.Request) -> web.Response:
+    """Say, as a second person, that it may go to all the recipients it has.
+
+    Only a person who is signed in can, and not the one who made it: 403 for a program.
+    """
+    engine, person = request.app[ENGINE], person_of(request)
+    identifier = wire.id_of(request, "cmp")
+    if not person:
+        return problems.response(403, "not_a_person", "only a person who has signed in approves", request.path)
+    over = engine.settings.house.approval_over
+    campaign = await engine.store.write(approval.approve, identifier, person, over, engine.now_ms())
+    with engine.store.read() as txn:
+        return wire.reply(_view(txn, engine, campaign))
 
 
 async def launch(request: web.Request) -> web.Response:
-    """Start it.  202, for queued is not sent."""
-    return await _step(request, campaigns.launch, 202)
+    """Start it.  202, for queued is not sent.
+
+    409 where it needs the approval of a second person, which a campaign that a program made never does.
+    """
+    over = request.app[ENGINE].settings.house.approval_over
+    return await _step(request, partial(campaigns.launch, approval_over=over), 202)
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -92,7 +131,7 @@ async def _step(request: web.Request, change: "campaigns.Step", status: int = 20
     engine = request.app[ENGINE]
     campaign = await engine.store.write(change, wire.id_of(request, "cmp"), engine.now_ms())
     with engine.store.read() as txn:
-        return wire.reply(_view(txn, campaign), status)
+        return wire.reply(_view(txn, engine, campaign), status)
 
 
 # -- recipients
@@ -202,6 +241,15 @@ ROUTES: Final = (
     Route("POST", "/v1/campaigns", create, 201, takes=wire.NewCampaign, gives=views.CampaignView),
     Route("GET", "/v1/campaigns", list_all, gives=views.CampaignPage, query=_PAGE),
     Route("GET", "/v1/campaigns/{id}", get, gives=views.CampaignView, problems=(404,)),
+    Route(
+        "PATCH",
+        "/v1/campaigns/{id}",
+        change,
+        takes=wire.CampaignChange,
+        gives=views.CampaignView,
+        problems=(404, 409),
+    ),
+    Route("POST", "/v1/campaigns/{id}/approve", approve, gives=views.CampaignView, problems=(403, 404, 409)),
     Route(
         "POST",
         "/v1/campaigns/{id}/recipients",

@@ -3,7 +3,7 @@
 GET  /                              the rack and its campaigns; without a session, the sign-in form
 POST /signin, /signout              a token for a session, and back
 GET  /live                          the same page's pieces as they change, as server-sent events
-POST /console/campaigns/{id}/{act}  pause, resume or cancel
+POST /console/campaigns/{id}/{act}  approve, pause, resume or cancel
 GET  /static/{name}                 our own style sheet, script and icon
 """
 
@@ -19,7 +19,7 @@ import jinja2
 from aiohttp import hdrs, web
 
 from engine.access import sessions, tokens
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import approval, campaigns
 from engine.errors import Conflict, Invalid, NotFound, StoreError
 from engine.store import ids
 from server.console import live, phrases, signin
@@ -85,7 +85,7 @@ def setup(app: web.Application) -> None:
     app.router.add_post("/signin", guarded(sign_in))
     app.router.add_post("/signout", guarded(sign_out))
     app.router.add_get("/live", guarded(follow), allow_head=False)
-    app.router.add_post("/console/campaigns/{id}/{act:pause|resume|cancel}", guarded(act))
+    app.router.add_post("/console/campaigns/{id}/{act:approve|pause|resume|cancel}", guarded(act))
     app.router.add_get("/static/{name}", guarded(static))
 
 
@@ -245,19 +245,24 @@ async def static(request: web.Request) -> web.Response:
 
 
 async def act(request: web.Request) -> web.Response:
-    """Pause, resume or cancel a campaign: 303 back to the page.
+    """Approve, pause, resume or cancel a campaign: 303 back to the page.
 
     401 without a session, 403 where another site sent the form, 404, 409 where the campaign's stage forbids it.
     """
     engine = request.app[ENGINE]
     form = await signin.read_form(request)
-    if signin.name_of(request, engine) is None:
+    person = signin.name_of(request, engine)
+    if person is None:
         return _door(request, "sign_in_again", 401)
     if not signin.is_ours(request, engine, form):
         return _sorry(request, "foreign_form", 403)
     try:
         identifier = ids.parse("cmp", request.match_info["id"])
-        await engine.store.write(_ACTS[request.match_info["act"]], identifier, engine.now_ms())
+        over = engine.settings.house.approval_over
+        if request.match_info["act"] == "approve":
+            await engine.store.write(approval.approve, identifier, person, over, engine.now_ms())
+        else:
+            await engine.store.write(_ACTS[request.match_info["act"]], identifier, engine.now_ms())
     except Conflict:
         return _sorry(request, "not_possible", 409)
     except (NotFound, Invalid):

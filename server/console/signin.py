@@ -9,17 +9,19 @@ import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from engine.access import sessions, tokens
 from engine.wiring import Engine
+from server import middleware
 
-COOKIE: Final = "carillon_session"
+COOKIE: Final = middleware.COOKIE
 TRIES_MOST: Final = 10
 TRIES_WINDOW_S: Final = 60.0
 ADDRESSES_MOST: Final = 1000
+is_own: Final = middleware.is_own
 FORM_LARGEST: Final = 4096  # octets
 FORM_TIMEOUT_S: Final = 10.0
 TOKEN_LONGEST: Final = 1024  # characters
@@ -87,19 +89,6 @@ def keep(response: web.StreamResponse, request: web.Request, cookie: str) -> Non
 def forget(response: web.StreamResponse, request: web.Request) -> None:
     """Take the session back."""
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=request.secure)
-
-
-def is_own(request: web.Request, *, typed: bool = False) -> bool:
-    """Whether one of our own pages sent this; `typed` also lets an address through that somebody typed or opened.
-
-    Browsers say it in Sec-Fetch-Site where the connection is trustworthy, else in Origin, which is "null" under our
-    own Referrer-Policy; then SameSite and the form token decide.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "same-origin" or (typed and site == "none")
-    origin = request.headers.get(hdrs.ORIGIN)
-    return origin is None or origin == "null" or urlsplit(origin).netloc.lower() == request.host.lower()
 
 
 def is_ours(request: web.Request, engine: Engine, form: Mapping[str, str]) -> bool:

@@ -71,7 +71,10 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A campaign: `finish_ms` is an estimate to the minute, 0 where there is none."""
+    """A campaign: `finish_ms` is an estimate to the minute, 0 where there is none.
+
+    `halted_by` is `approval` or `cap`, where a person must do something before it goes on.
+    """
 
     key: str
     name: str
@@ -86,6 +89,7 @@ class Card:
     can_pause: bool
     can_resume: bool
     can_cancel: bool
+    halted_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,15 @@ class Observer:
             can_pause=campaign.stage is Stage.RUNNING,
             can_resume=campaign.stage is Stage.PAUSED,
             can_cancel=campaign.stage in _MOVABLE,
+            halted_by=self._halted_by(campaign),
         )
+
+    def _halted_by(self, campaign: Campaign) -> str:
+        if campaign.stage not in _MOVABLE:
+            return ""
+        if campaigns.cleared(campaign, self._engine.settings.house.approval_over) < campaign.rows:
+            return "approval"
+        return "cap" if campaign.capped else ""
 
 
 def _parts_each(campaign: Campaign) -> int:

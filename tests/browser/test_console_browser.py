@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from engine.access import tokens
-from engine.config import House, Modems, Settings
+from engine.config import ANY_HOUR, House, Modems, Settings
 from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.sim.rack import Rack
@@ -56,6 +56,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         data=str(tmp_path / "data"),
         house=House(name_en="Harbour Optics", name_zh="海港眼镜"),
         modems=Modems(ports=(str(tmp_path / "rack" / "modem-*"),)),
+        quiet=ANY_HOUR,
     )
     try:
         async with running(settings, b"p" * 32) as engine:

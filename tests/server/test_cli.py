@@ -281,8 +281,8 @@ def test_one_directory_is_one_servers(carillon: Carillon, town: Rig) -> None:
 
 def test_a_second_sigint_ends_it_at_once_and_what_was_in_the_air_is_unknown(town: Rig) -> None:
     started(town, "--latency-ms", "60000")
-    name = town.call("POST", "/v1/messages", {"to": "+8613900000011", "text": "x"})["id"]
-    waiting = town.call("POST", "/v1/messages", {"to": "+8613900000012", "text": "y"})["id"]
+    name = town.call("POST", "/v1/messages", {"to": "+8613900000011", "text": "x", "purpose": "transactional"})["id"]
+    waiting = town.call("POST", "/v1/messages", {"to": "+8613900000012", "text": "y", "purpose": "transactional"})["id"]
     town._await("server", lambda: town.call("GET", f"/v1/messages/{name}")["state"] == "sending")
     process_of(town).send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from aiohttp import web
 
 from engine.access import tokens
 from engine.config import Settings
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import campaigns, caps
+from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.traffic import inbox, messages
 from engine.traffic.messages import Message
 from engine.wiring import running
@@ -244,3 +246,21 @@ def test_the_script_is_small_and_our_own() -> None:
     script = (Path(pages.__file__).parent / "static" / "live.js").read_text()
     assert len(script.splitlines()) <= 60
     assert "http" not in script
+
+
+async def test_a_large_campaign_of_another_person_is_approved_on_the_page(visitor: Visitor) -> None:
+    for maker, status, stands in (("ann", 303, False), ("front desk", 409, True)):
+        campaign = await visitor.campaign(f"of {maker}", rows=101)
+        with visitor.engine.store.read() as txn:
+            made = CAMPAIGNS.get(txn, campaign)
+        await visitor.engine.store.write(partial(campaigns.store, made_by=maker), made)
+        path = f"/console/campaigns/{campaigns.name_of(campaign)}/approve"
+        assert path in await visitor.page()
+        answer = await visitor.post(path, {"form": await visitor.form_token()})
+        assert (answer.status, path in await visitor.page()) == (status, stands)
+
+
+async def test_a_campaign_at_its_cap_says_so(visitor: Visitor) -> None:
+    campaign = await visitor.campaign("short of money", rows=3, is_launched=True)
+    await visitor.engine.store.write(caps.halt, campaign, 1, visitor.engine.now_ms())
+    assert "reached its cost cap" in await visitor.page()

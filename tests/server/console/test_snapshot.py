@@ -7,7 +7,7 @@ import jinja2
 import pytest
 from aiohttp import web
 
-from engine.config import House, Http, Modems, Settings
+from engine.config import ANY_HOUR, House, Http, Modems, Settings
 from engine.sim.rack import Rack
 from engine.traffic import events, messages
 from engine.traffic.messages import State
@@ -145,7 +145,7 @@ async def racked(tmp_path: Path) -> AsyncIterator[tuple[Engine, Rack]]:
     rack.start()
     try:
         modems = Modems(ports=(str(tmp_path / "rack" / "modem-*"),))
-        async with running(Settings(data=str(tmp_path / "racked"), modems=modems), b"p" * 32) as engine:
+        async with running(Settings(data=str(tmp_path / "racked"), modems=modems, quiet=ANY_HOUR), b"p" * 32) as engine:
             yield engine, rack
     finally:
         rack.close()
