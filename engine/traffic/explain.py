@@ -56,12 +56,12 @@ _UNTIL: Final = {
 }
 
 _QUOTAS: Final = {
-    "minute": "parts a minute",
-    "hour": "parts an hour",
-    "day": "parts a day",
-    "month": "parts in 30 days",
-    "day_recipients": "recipients a day",
-    "month_recipients": "recipients in 30 days",
+    "minute": ("part", "a minute"),
+    "hour": ("part", "an hour"),
+    "day": ("part", "a day"),
+    "month": ("part", "in 30 days"),
+    "day_recipients": ("recipient", "a day"),
+    "month_recipients": ("recipient", "in 30 days"),
 }
 
 
@@ -99,7 +99,8 @@ def _waiting(message: Message, facts: Facts) -> str:
         sim = f"···{pinned_to(message) % 10_000:04d}"
         return f"A part of it went by SIM {sim}, which is not here: it goes when that is back{_or_expires(message)}."
     if facts.quota is not None:
-        limit = f"{facts.quota.limit:,} {_QUOTAS[facts.quota.name]}"
+        noun, window = _QUOTAS[facts.quota.name]
+        limit = f"{facts.quota.limit:,} {noun}{'' if facts.quota.limit == 1 else 's'} {window}"
         at = _at(facts.quota.free_ms)
         return f"Every SIM that may take it has used up its quota ({limit}): the first has room at {at}."
     if message.state is State.SENDING:

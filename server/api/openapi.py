@@ -8,11 +8,12 @@ import msgspec
 from aiohttp import web
 
 from server import problems, wire
+from server.middleware import COOKIE, FORM_HEADER
 from server.route import Route
 
 DOCUMENT: Final = web.AppKey("openapi", dict)
 
-_BEARER: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
+_CALLERS: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"session": []}]
 
 
 def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
@@ -34,7 +35,15 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": f"of the console; what changes anything carries its form token as {FORM_HEADER}",
+                },
+            },
         },
     }
 
@@ -56,7 +65,7 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         media = route.media or ("application/json",)
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in media}}
     if not route.is_public:
-        operation["security"] = _BEARER
+        operation["security"] = _CALLERS
     return operation
 
 

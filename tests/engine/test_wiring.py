@@ -5,16 +5,17 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine import proof
-from engine.config import ANY_HOUR, Modems, Settings
+from engine.config import ANY_HOUR, Hours, Limits, Modems, QuietHours, Settings, SimSettings
 from engine.crm.marketing import uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.errors import Conflict, NotFound, StoreLocked
 from engine.sim.rack import Rack
 from engine.store.environment import Store
-from engine.traffic import intents, messages
+from engine.traffic import intents, messages, quotas
 from engine.traffic.messages import MESSAGES, Message, Pick, Resolution, State
 from engine.wiring import TABLES, Clock, Engine, running
 from tests.engine.crm import stage
@@ -127,3 +128,24 @@ async def test_an_engine_without_modems_starts_explains_and_stops(tmp_path: Path
 def test_every_table_has_its_own_name() -> None:
     names = [table.name for table in TABLES]
     assert len(set(names)) == len(names)
+
+
+async def test_it_explains_by_asking_the_gate_the_quotas_and_the_rack(tmp_path: Path, rack: Rack) -> None:
+    shut = QuietHours(service=(Hours(0, 1),))
+    sims = {sim.imsi: SimSettings(day=1) for sim in rack.network.sims}
+    quiet = msgspec.structs.replace(settings(tmp_path), quiet=shut, sims=sims)
+    async with running(quiet, PEPPER) as engine:
+        await until(lambda: sum(view.state == "ready" for view in engine.rack()) == 2)
+        # A minute after midnight of the recipient nobody is disturbed any more.
+        held = await engine.store.write(messages.enqueue, Message(0, NUMBER, "hello"), engine.now_ms())
+        await until(lambda: engine.is_settled)
+        if state(engine, held.id) is State.HELD:
+            assert "quiet hours where its recipient lives: it waits until 20" in engine.explain(held.id)
+        one, two = (int(imsi) for imsi in sims)
+        await engine.store.write(quotas.spend, one, NUMBER, engine.now_ms(), engine.limits_of(one))
+        with engine.store.read() as txn:
+            assert engine._binding(txn, {one, two}, NUMBER, engine.now_ms()) is None
+            bound = engine._binding(txn, {one}, NUMBER, engine.now_ms())
+        assert bound is not None
+        assert (bound.name, bound.limit) == ("day", 1)
+        assert engine.limits_of(4711) == Limits()
