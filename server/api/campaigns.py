@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -49,8 +48,7 @@ async def create(request: web.Request) -> web.Response:
         made_by=person_of(request),
     )
     made = await engine.store.write(campaigns.add, campaign, engine.now_ms())
-    with engine.store.read() as txn:
-        return wire.reply(_view(txn, engine, made), 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
+    return _answer(engine, made, 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -83,9 +81,7 @@ async def change(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "cmp")
     body = wire.decode(await request.read(), wire.CampaignChange)
     write, parts_most = engine.store.write, body.parts_most
-    campaign = await write(caps.change, identifier, parts_most, engine.now_ms(), engine.spent)
-    with engine.store.read() as txn:
-        return wire.reply(_view(txn, engine, campaign))
+    return _answer(engine, await write(caps.change, identifier, parts_most, engine.now_ms(), engine.spent))
 
 
 async def approve(request: web.Request) -> web.Response:
@@ -98,9 +94,7 @@ async def approve(request: web.Request) -> web.Response:
     if not person:
         return problems.response(403, "not_a_person", "only a person who has signed in approves", request.path)
     over = engine.settings.house.approval_over
-    campaign = await engine.store.write(approval.approve, identifier, person, over, engine.now_ms())
-    with engine.store.read() as txn:
-        return wire.reply(_view(txn, engine, campaign))
+    return _answer(engine, await engine.store.write(approval.approve, identifier, person, over, engine.now_ms()))
 
 
 async def launch(request: web.Request) -> web.Response:
@@ -108,8 +102,10 @@ async def launch(request: web.Request) -> web.Response:
 
     409 where it needs the approval of a second person, which a campaign that a program made never does.
     """
-    over = request.app[ENGINE].settings.house.approval_over
-    return await _step(request, partial(campaigns.launch, approval_over=over), 202)
+    engine = request.app[ENGINE]
+    over = engine.settings.house.approval_over
+    campaign = await engine.store.write(campaigns.launch, wire.id_of(request, "cmp"), engine.now_ms(), over)
+    return _answer(engine, campaign, 202)
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -127,11 +123,14 @@ async def cancel(request: web.Request) -> web.Response:
     return await _step(request, campaigns.cancel)
 
 
-async def _step(request: web.Request, change: "campaigns.Step", status: int = 200) -> web.Response:
+async def _step(request: web.Request, change: "campaigns.Step") -> web.Response:
     engine = request.app[ENGINE]
-    campaign = await engine.store.write(change, wire.id_of(request, "cmp"), engine.now_ms())
+    return _answer(engine, await engine.store.write(change, wire.id_of(request, "cmp"), engine.now_ms()))
+
+
+def _answer(engine: Engine, campaign: Campaign, status: int = 200, **headers: str) -> web.Response:
     with engine.store.read() as txn:
-        return wire.reply(_view(txn, engine, campaign), status)
+        return wire.reply(_view(txn, engine, campaign), status, **headers)
 
 
 # -- recipients

@@ -1,9 +1,9 @@
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -253,7 +253,7 @@ async def test_a_large_campaign_of_another_person_is_approved_on_the_page(visito
         campaign = await visitor.campaign(f"of {maker}", rows=101)
         with visitor.engine.store.read() as txn:
             made = CAMPAIGNS.get(txn, campaign)
-        await visitor.engine.store.write(partial(campaigns.store, made_by=maker), made)
+        await visitor.engine.store.write(CAMPAIGNS.put, campaign, msgspec.structs.replace(made, made_by=maker))
         path = f"/console/campaigns/{campaigns.name_of(campaign)}/approve"
         assert path in await visitor.page()
         answer = await visitor.post(path, {"form": await visitor.form_token()})
