@@ -10,12 +10,12 @@ import pytest
 
 from engine import proof
 from engine.config import ANY_HOUR, Hours, Limits, Modems, QuietHours, Settings, SimSettings
-from engine.crm.marketing import uploads
+from engine.crm.marketing import campaigns, caps, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.errors import Conflict, NotFound, StoreLocked
 from engine.sim.rack import Rack
 from engine.store.environment import Store
-from engine.traffic import intents, messages, quotas
+from engine.traffic import intents, messages, quotas, spending
 from engine.traffic.messages import MESSAGES, Message, Pick, Resolution, State
 from engine.wiring import TABLES, Clock, Engine, running
 from tests.engine.crm import stage
@@ -149,3 +149,28 @@ async def test_it_explains_by_asking_the_gate_the_quotas_and_the_rack(tmp_path: 
         assert bound is not None
         assert (bound.name, bound.limit) == ("day", 1)
         assert engine.limits_of(4711) == Limits()
+
+
+async def test_a_campaign_at_its_cap_waits_until_the_cap_is_raised(tmp_path: Path, rack: Rack) -> None:
+    with opened(tmp_path) as store:
+        campaign = stage.draft(store, parts_most=2).id
+        stage.upload(store, campaign, [stage.row(NUMBER + place) for place in range(5)])
+        stage.launch(store, campaign, Clock().now_ms())
+        store.write_now(spending.SPENT.put, campaign, 2)
+    async with running(settings(tmp_path), PEPPER) as engine:
+
+        def is_halted() -> bool:
+            with engine.store.read() as txn:
+                return messages.GROUPS.find(txn, campaign) == messages.Sending.PAUSED
+
+        await until(is_halted)
+        await until(lambda: engine.scheduler.waiting_parts == 0)
+        assert len(rack.network.accepted) == 0
+        with engine.store.read() as txn:
+            waiting = [result.message for result in campaigns.results(txn, CAMPAIGNS.get(txn, campaign), 0, 5)]
+        assert {message.state for message in waiting} == {State.QUEUED}
+        assert "cost cap" in engine.explain(waiting[4].id)
+        await engine.store.write(caps.change, campaign, 0, engine.now_ms(), engine.spent)
+        await until(lambda: len(rack.network.accepted) == 5)
+    with opened(tmp_path):
+        pass
