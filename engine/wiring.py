@@ -46,7 +46,6 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *inbox.TABLES,
     *reassembly.TABLES,
     *inbound.TABLES,
-    *quotas.TABLES,
     events.EVENTS,
     *tokens.TABLES,
     *customers.TABLES,
