@@ -61,7 +61,12 @@ def _messages(txn: Txn) -> Iterator[str]:
             if part.state is State.UNKNOWN:
                 unproven.add((part.sim, identifier, index))
     for (group,), fed in sheets.FED.scan(txn):
-        for row, state in enumerate(slots.states(txn, group, fed.cursor)):
+        for row, state in enumerate(slots.states(txn, group, fed.rows)):
+            if row >= fed.cursor:
+                if state == slots.WAITING:
+                    continue
+                # It was cancelled before it was fed, and so before it was counted.
+                tally[group, State.ACCEPTED] -= 1
             if state == slots.WRITTEN:
                 continue
             tally[group, State.QUEUED if state == slots.WAITING else state] += 1

@@ -2,7 +2,8 @@
 
 Most have a record; a row of a campaign has none as long as its slot can say what became of it (sheets.py), and gets
 one with the first change that a slot cannot hold.  Every change of state moves one unit in TALLY in the same
-transaction, so counters are exact at every moment.
+transaction, so counters are exact at every moment.  A row that ends before it was fed was never counted as accepted:
+there the tally is below zero until its turn has come.
 
     DUE holds an entry for a message with a record exactly as long as one of its parts still has to be claimed.
 
@@ -304,16 +305,37 @@ def withdraw(txn: Txn, number: int, wanted: Callable[[Message], bool], reason: s
 
 
 def cancel_all(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> int:
-    """Cancel those of the messages that still wait; how many there were."""
+    """Cancel those of the messages that still wait; how many there were.
+
+    Where some parts of one went, what is left of it ends as failed.
+    """
     ended = 0
     for identifier in identifiers:
         message = find(txn, identifier)
-        if message is not None:
-            message = recalled(txn, message, now_ms)
-        if message is not None and message.state in WAITING:
+        if message is None:
+            continue
+        message = recalled(txn, message, now_ms)
+        if message.state in WAITING:
             end(txn, message, State.CANCELLED, reason, now_ms)
             ended += 1
+        elif message.state in (State.SENDING, State.UNKNOWN) and _waits(message):
+            _fail_rest(txn, message, reason, now_ms)
+            ended += 1
     return ended
+
+
+def _waits(message: Message) -> bool:
+    return any(part.state is State.QUEUED for part in message.parts)
+
+
+def _fail_rest(txn: Txn, message: Message, reason: str, now_ms: int) -> None:
+    parts = tuple(
+        msgspec.structs.replace(part, state=State.FAILED) if part.state is State.QUEUED else part
+        for part in message.parts
+    )
+    leave_line(txn, message)
+    failed = msgspec.structs.replace(message, parts=parts, reason=reason, state=rolled_up(parts))
+    store(txn, message, failed, now_ms)
 
 
 # -- looking up

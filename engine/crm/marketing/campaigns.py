@@ -259,6 +259,7 @@ class _Feeder:
             BULKS.put(txn, campaign.id, self._bulk)
         if self._fed.expires_ms != campaign.expires_ms:
             self._fed = msgspec.structs.replace(self._fed, expires_ms=campaign.expires_ms)
+        self._any_ended = State.ACCEPTED in messages.tally(txn, campaign.id)
         self._asks_customers = customers.any_known(txn)
         # All this is asked again when the part is claimed; but each row that is turned away there costs a modem's turn.
         self._knows_suppressions = suppressions.SUPPRESSIONS.count(txn) > 0
@@ -312,6 +313,9 @@ class _Feeder:
     def _row(self, number: int, row: Row) -> int:
         """How many parts it has."""
         txn, now_ms = self._txn, self._now_ms
+        if self._any_ended and slots.find(txn, self._campaign.id, number)[0] != slots.WAITING:
+            messages.count(txn, self._campaign.id, State.ACCEPTED, 1)
+            return 1
         verdict, text = messages.SEND, ""
         customer = customers.find_by_number(txn, row.number) if self._asks_customers else None
         known = row
@@ -365,7 +369,8 @@ def unfed(txn: Txn, campaign: Campaign) -> int:
 def counts(txn: Txn, campaign: Campaign) -> dict[str, int]:
     """Rows by state; their sum is `campaign.rows`."""
     tally = {state.slug: units for state, units in messages.tally(txn, campaign.id).items()}
-    rest = unfed(txn, campaign)
+    # Rows that were cancelled before they were fed are counted, and are below zero where they came from.
+    rest = unfed(txn, campaign) + tally.pop(State.ACCEPTED.slug, 0)
     if rest:
         slug = _unfed_state(campaign).slug
         tally[slug] = tally.get(slug, 0) + rest

@@ -14,6 +14,7 @@ from engine.errors import Conflict, Invalid, NotFound
 from engine.store.environment import Store
 from engine.traffic import events, intents, messages
 from engine.traffic.messages import GROUPS, SEND, Lane, OnUnknown, Pick, State
+from engine.traffic.retry import Again
 from engine.traffic.sheets import FED
 from tests.engine.crm.stage import (
     FIRST,
@@ -353,3 +354,47 @@ def test_results_leave_out_what_is_still_being_uploaded(store: Store) -> None:
         assert len(list(campaigns.results(txn, CAMPAIGNS.get(txn, campaign), 0, 50))) == 2
     assert feed(store) == 2
     assert sum(counts(store, campaign).values()) == 2
+
+
+# -- what ends before its turn, or in the middle of it
+
+
+def test_a_row_that_is_cancelled_before_it_was_fed_is_counted_once_and_never_fed(store: Store) -> None:
+    campaign = running(store, rows(3))
+    with store.read() as txn:
+        second = next(campaigns.results(txn, campaign_of(store, campaign), 1, 1)).message.id
+    store.write_now(messages.cancel, second, NOW_MS)
+    assert counts(store, campaign) == {"accepted": 2, "cancelled": 1}
+    assert differences(store) == []
+    feed(store)
+    assert counts(store, campaign) == {"queued": 2, "cancelled": 1}
+    assert differences(store) == []
+    for message in fed(store):
+        if message.state is State.QUEUED:
+            send_one(store, message.id)
+    feed(store)
+    assert campaign_of(store, campaign).stage is Stage.COMPLETED
+
+
+def test_a_row_that_is_cancelled_before_the_whole_campaign_is_counted_once(store: Store) -> None:
+    campaign = running(store, rows(3))
+    with store.read() as txn:
+        second = next(campaigns.results(txn, campaign_of(store, campaign), 1, 1)).message.id
+    store.write_now(messages.cancel, second, NOW_MS)
+    store.write_now(campaigns.cancel, campaign, NOW_MS)
+    assert counts(store, campaign) == {"cancelled": 3}
+    assert differences(store) == []
+
+
+def test_what_is_left_of_a_message_ends_with_its_campaign(store: Store) -> None:
+    """Its second part was refused and waits in the line, from which a cancelled campaign's messages are dropped."""
+    campaign = running(store, rows(1), "x" * 200)
+    feed(store)
+    (message,) = fed(store)
+    send_one(store, message.id)
+    store.write_now(intents.claim, [Pick(message.id, 1)], NOW_MS, lambda _txn, asked, _now: [SEND] * len(asked))
+    store.write_now(intents.mark_refused, message.id, 1, Again(200), 38, NOW_MS)
+    store.write_now(campaigns.cancel, campaign, NOW_MS)
+    assert store.write_now(messages.cancel_all, [message.id], "campaign_cancelled", NOW_MS) == 1
+    assert counts(store, campaign) == {"failed": 1}
+    assert differences(store) == []
