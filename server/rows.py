@@ -1,16 +1,18 @@
 """Rows of a streamed upload: octets in any pieces to rows, or to what is wrong with them.
 
-NDJSON, CSV (the header is required; every column but `to`, `client_ref` and `language` is a merge value) and msgpack.
-Memory stays bounded by the longest line.
+NDJSON, CSV (the header is required; every column but `to`, `client_ref` and `language` is a merge value) and msgpack,
+packed or not.  Memory stays bounded by the longest line.
 """
 
 import codecs
 import csv
+import zlib
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 import msgpack
 import msgspec
+from aiohttp import web
 
 from engine.crm.marketing import recipients
 from engine.crm.marketing.arrival import Arrival, Found
@@ -20,6 +22,13 @@ from server import problems
 
 LINE_LONGEST: Final = 65_536  # octets
 _OWN: Final = ("to", "client_ref", "language")
+
+PIECE_OCTETS: Final = 65_536  # unpacked at once: a few octets may stand for very many
+ENCODINGS: Final = ("gzip", "deflate")
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_RAW: Final = -zlib.MAX_WBITS
+_ALSO: Final = {"x-gzip": "gzip", "identity": ""}
 
 Read = tuple[int, Row | InvalidParam]
 
@@ -223,6 +232,60 @@ class Msgpack:
             return self._row, msgspec.convert(value, Row)
         except msgspec.ValidationError as error:
             return self._row, problems.param_of(error, self._row)
+
+
+def encoding_of(request: web.Request) -> str:
+    """What the body is packed with, empty where it is not."""
+    named = request.headers.get("Content-Encoding", "").strip().lower()
+    return _ALSO.get(named, named)
+
+
+class Unpacker:
+    """A body from packed octets: `feed` them in any pieces, then `end`.  `encoding` is one of ENCODINGS, or empty.
+
+    Not aiohttp's: that takes gzip that was cut short for whole, and of deflate that was it never tells who reads.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._stream: zlib._Decompress | None = None  # None: between two members
+
+    def feed(self, octets: bytes) -> Iterator[bytes]:
+        """What the octets stand for, in pieces.  Raises RequestPayloadError where they are not packed as said."""
+        if not self._encoding:
+            yield octets
+            return
+        is_full = False
+        while octets or is_full:
+            if self._stream is None:
+                self._stream = self._begun(octets)
+            try:
+                piece = self._stream.decompress(octets, PIECE_OCTETS)
+            except zlib.error as error:
+                raise web.RequestPayloadError(f"the body is not {self._encoding}: {error}") from error
+            if piece:
+                yield piece
+            is_full = len(piece) == PIECE_OCTETS and not self._stream.eof  # it may hold more back
+            octets = self._stream.unconsumed_tail
+            if self._stream.eof:
+                octets = self._stream.unused_data
+                if self._encoding == "deflate" and octets:
+                    raise web.RequestPayloadError("the body goes on behind its end")
+                if self._encoding == "gzip":
+                    self._stream = None  # the next member, if there is one
+
+    def _begun(self, octets: bytes) -> "zlib._Decompress":
+        if self._encoding == "gzip":
+            return zlib.decompressobj(_GZIP)
+        # Many send it without the header that RFC 9110 §8.4.1.2 asks for.
+        return zlib.decompressobj(zlib.MAX_WBITS if octets[0] & 15 == 8 else _RAW)
+
+    def end(self) -> None:
+        """All of it has come.  Raises RequestPayloadError where more should have."""
+        if self._stream is None:
+            return
+        if not self._stream.eof:
+            raise web.RequestPayloadError(f"the body is {self._encoding} that was cut short")
 
 
 class Body:

@@ -119,7 +119,9 @@ async def _serve(
     gc.freeze()
     gc.set_threshold(*COLLECTED)
     token = await _let_in(engine)
-    runner = web.AppRunner(build(engine, lab), access_log=None, handle_signals=False, shutdown_timeout=GOODBYE_S)
+    runner = web.AppRunner(
+        build(engine, lab), access_log=None, handle_signals=False, shutdown_timeout=GOODBYE_S, auto_decompress=False
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()

@@ -146,6 +146,10 @@ async def upload(request: web.Request) -> web.Response:
     if request.content_type not in rows.READERS:
         detail = f"{request.content_type} is none of {', '.join(rows.READERS)}"
         return problems.response(415, "unsupported_media_type", detail, request.path)
+    packing = rows.encoding_of(request)
+    if packing and packing not in rows.ENCODINGS:
+        detail = f"{packing} is none of {', '.join(rows.ENCODINGS)}"
+        return problems.response(415, "unsupported_media_type", detail, request.path)
     arrival = await engine.receive(identifier)
     try:
         done = await _take(request, arrival, engine.settings.house.country or None)
@@ -162,10 +166,13 @@ async def upload(request: web.Request) -> web.Response:
 
 async def _take(request: web.Request, arrival: Arrival, country: str | None) -> Upload:
     body = rows.Body(request.content_type, arrival, country)
+    unpacker = rows.Unpacker(rows.encoding_of(request))
     while octets := await request.content.read(TURN_OCTETS):
-        body.feed(octets)
-        await arrival.settle()
-        await asyncio.sleep(0)  # what has come already is no reason to keep others waiting
+        for piece in unpacker.feed(octets):
+            body.feed(piece)
+            await arrival.settle()
+            await asyncio.sleep(0)  # what has come already is no reason to keep others waiting
+    unpacker.end()
     body.end()
     if not arrival.rows:
         raise Invalid(InvalidParam("body", "holds no rows: with curl, send a file with -T or --data-binary"))

@@ -61,7 +61,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     try:
         async with running(settings, b"p" * 32) as engine:
             await engine.store.write(tokens.add, TOKEN, "front desk", engine.now_ms())
-            runner = web.AppRunner(build(engine), access_log=None, shutdown_timeout=1.0)
+            runner = web.AppRunner(build(engine), access_log=None, shutdown_timeout=1.0, auto_decompress=False)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()

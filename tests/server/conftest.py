@@ -177,7 +177,7 @@ class _Server(TestServer):
     """As the program serves: aiohttp's own test server cancels a handler whose caller has gone, a real one does not."""
 
     async def _make_runner(self, **_options: Any) -> web.AppRunner:
-        return web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
+        return web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
 
 
 @asynccontextmanager
