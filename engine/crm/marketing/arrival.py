@@ -55,7 +55,7 @@ class Arrival:
             await suppressions.load(store)
             seen = await _seen(store, campaign)
         except BaseException:
-            await store.write(uploads.discard, campaign)
+            await store.write(uploads.discard, campaign, upload.id)
             raise
         return cls(store, upload, seen, suppressions, now_ms)
 
@@ -139,7 +139,7 @@ class Arrival:
             with contextlib.suppress(StoreError):  # it is being given up anyway
                 await self._storing
             self._storing = None
-        while await self._store.write(uploads.discard, self._upload.campaign):
+        while await self._store.write(uploads.discard, self._upload.campaign, self._upload.id):
             pass
         await self._forget()
 

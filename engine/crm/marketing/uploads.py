@@ -7,13 +7,14 @@ with its row number and the reason.
 import sys
 from array import array
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
 
 from engine._sheet import Sheet
 from engine.crm.marketing import campaigns, recipients
-from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
+from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.recipients import Row
 from engine.crm.people import suppressions
 from engine.errors import Conflict, InvalidParam
@@ -95,8 +96,8 @@ class Chunk(NamedTuple):
 
 
 def add(txn: Txn, upload: Upload, chunk: Chunk, pepper: bytes, now_ms: int) -> Upload:
-    """Stage a chunk behind the campaign's mark; the upload so far."""
-    campaign = CAMPAIGNS.get(txn, upload.campaign)
+    """Stage a chunk behind the campaign's mark; the upload so far.  Raises Conflict where it was given up."""
+    campaign = _campaign_of(txn, upload)
     first = campaign.rows + upload.accepted + upload.suppressed
     runs = upload.runs
     if chunk.accepted:
@@ -123,6 +124,14 @@ def add(txn: Txn, upload: Upload, chunk: Chunk, pepper: bytes, now_ms: int) -> U
     )
     UPLOADS.put(txn, upload.id, upload)
     return upload
+
+
+def _campaign_of(txn: Txn, upload: Upload) -> Campaign:
+    """The upload's campaign, which must be open for this upload and no other."""
+    campaign = CAMPAIGNS.get(txn, upload.campaign)
+    if not campaign.uploading or campaign.upload != upload.id:
+        raise Conflict("the upload has ended")
+    return campaign
 
 
 def pairs(numbers: bytes, first: int) -> bytes:
@@ -162,8 +171,8 @@ def add_rows(
 
 
 def finish(txn: Txn, upload: Upload, now_ms: int) -> Upload:
-    """Let the staged rows count, all at once."""
-    campaign = CAMPAIGNS.get(txn, upload.campaign)
+    """Let the staged rows count, all at once.  Raises Conflict where the upload was given up."""
+    campaign = _campaign_of(txn, upload)
     rows = campaign.rows + upload.accepted + upload.suppressed
     campaigns.store(txn, campaign, rows=rows, uploading=False, upload=0)
     sheets.reveal(txn, campaign.id, rows)
@@ -180,10 +189,13 @@ def finish(txn: Txn, upload: Upload, now_ms: int) -> Upload:
     return upload
 
 
-def discard(txn: Txn, campaign_id: int) -> bool:
-    """Remove a chunk of an upload that broke off; whether there may be more of it."""
+def discard(txn: Txn, campaign_id: int, upload_id: int = 0) -> bool:
+    """Remove a chunk of an upload that broke off; whether there may be more of it.
+
+    Another upload than `upload_id`, where one is given, is left alone.
+    """
     campaign = CAMPAIGNS.get(txn, campaign_id)
-    if not campaign.uploading:
+    if not campaign.uploading or (upload_id and campaign.upload != upload_id):
         return False
     upload = UPLOADS.find(txn, campaign.upload)
     if upload is not None and upload.runs:
@@ -192,6 +204,13 @@ def discard(txn: Txn, campaign_id: int) -> bool:
         return True
     if sheets.discard(txn, campaign_id, campaign.rows, DISCARD_PAGES) == DISCARD_PAGES:
         return True
+    # Nobody was told the name of an upload that broke off, so nobody can ask for its faults.
+    told = [key for key, _ in islice(STRETCHES.scan(txn, campaign.upload), DISCARD_PAGES)]
+    for key in told:
+        STRETCHES.remove(txn, key)
+    if len(told) == DISCARD_PAGES:
+        return True
+    UPLOADS.remove(txn, campaign.upload)
     campaigns.store(txn, campaign, uploading=False, upload=0)
     return False
 
