@@ -175,7 +175,7 @@ def pack(bytes pairs not None):
                 room[count - 1 - i].key = load(octets + 16 * i)
                 room[count - 1 - i].turned = ~load(octets + 16 * i + 8)
             ordered = sort(room, room + count, count)
-            count = distinct(ordered, count, 0)
+            count = distinct(ordered, count, 0, NULL, 0)
         return paged(ordered, count, True)
     finally:
         PyMem_Free(room)
@@ -276,13 +276,35 @@ cdef Pair* merge_stretches(Stretch* stretches, Py_ssize_t count, Pair* room, Pai
     return <Pair*>stretches[0].at
 
 
-cdef Py_ssize_t distinct(Pair* pairs, Py_ssize_t count, uint64_t horizon) noexcept nogil:
-    """How many are left without twins and without ids below the horizon."""
+cdef struct Reach:  # Ids from the first to the last.
+    uint64_t first
+    uint64_t last
+
+
+cdef bint is_spared(uint64_t identifier, const Reach* spared, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t low = 0
+    cdef Py_ssize_t high = count
+    cdef Py_ssize_t middle
+    while low < high:
+        middle = (low + high) >> 1
+        if spared[middle].last < identifier:
+            low = middle + 1
+        else:
+            high = middle
+    return low < count and spared[low].first <= identifier
+
+
+cdef Py_ssize_t distinct(
+    Pair* pairs, Py_ssize_t count, uint64_t horizon, const Reach* spared, Py_ssize_t reaches
+) noexcept nogil:
+    """How many are left without twins and without ids below the horizon that are not spared."""
     cdef uint64_t most = ~horizon
     cdef Py_ssize_t kept = 0
     cdef Py_ssize_t i
     for i in range(count):
-        if pairs[i].turned <= most and (kept == 0 or before(&pairs[kept - 1], &pairs[i])):
+        if pairs[i].turned > most and not is_spared(~pairs[i].turned, spared, reaches):
+            continue
+        if kept == 0 or before(&pairs[kept - 1], &pairs[i]):
             pairs[kept] = pairs[i]
             kept += 1
     return kept
@@ -316,7 +338,7 @@ cdef class _Blend:
     cdef Pair* pairs
     cdef Py_ssize_t count
 
-    def __cinit__(self, str table, list sources, bytes until, uint64_t horizon):
+    def __cinit__(self, str table, list sources, bytes until, uint64_t horizon, bytes spared):
         cdef Py_ssize_t pages = 0
         cdef Py_ssize_t room = 0
         cdef Py_ssize_t broken
@@ -340,12 +362,14 @@ cdef class _Blend:
         self.spare = <Pair*>PyMem_Malloc(room * sizeof(Pair))
         if self.room == NULL or self.spare == NULL:
             raise MemoryError
-        broken = self.fill(len(sources), until if len(until) == PLACE else None, horizon)
+        broken = self.fill(len(sources), until if len(until) == PLACE else None, horizon, spared)
         if broken >= 0:
             raise RecordBroken(table, keys[broken], NO_PAGE)
 
-    cdef Py_ssize_t fill(self, Py_ssize_t count, bytes until, uint64_t horizon) noexcept:
+    cdef Py_ssize_t fill(self, Py_ssize_t count, bytes until, uint64_t horizon, bytes spared) noexcept:
         """Which page of all is broken; -1 where none is."""
+        cdef const Reach* reaches = <const Reach*>PyBytes_AS_STRING(spared)
+        cdef Py_ssize_t reach_count = PyBytes_GET_SIZE(spared) // <Py_ssize_t>sizeof(Reach)
         cdef bint has_last = until is not None
         cdef Pair last
         cdef Pair* room = self.room
@@ -368,7 +392,7 @@ cdef class _Blend:
                 stretch += stretch.at < stretch.end
             if self.count:
                 self.pairs = merge_stretches(self.stretches, stretch - self.stretches, self.room, self.spare)
-                self.count = distinct(self.pairs, self.count, horizon)
+                self.count = distinct(self.pairs, self.count, horizon, reaches, reach_count)
         return -1
 
     def __dealloc__(self):
@@ -379,21 +403,24 @@ cdef class _Blend:
         PyMem_Free(self.spare)
 
 
-def merge(str table not None, list sources not None, bytes until not None, uint64_t horizon):
+def merge(
+    str table not None, list sources not None, bytes until not None, uint64_t horizon, bytes spared not None = b""
+):
     """([(place, page)] in order, how many pairs, the lowest id, the place up to which all is done).
 
     `sources` are (place up to which pairs no longer count, or nothing; [(key, page)] in order).  Pairs behind the
     place `until` are left; without one, everything is packed.  With one, what would not fill the last page is left
-    as well, for the next time: so pages stay full, however small the steps.  Ids below `horizon` are dropped.
-    Raises RecordBroken.
+    as well, for the next time: so pages stay full, however small the steps.  Ids below `horizon` are dropped, but for
+    those in `spared`: packed (u64 first, u64 last), in the machine's order of octets, the lowest first.  Raises
+    RecordBroken.
     """
-    cdef _Blend blend = _Blend(table, sources, until, horizon)
+    cdef _Blend blend = _Blend(table, sources, until, horizon, spared)
     packed, held, lowest = paged(blend.pairs, blend.count, len(until) == 0)
     return packed, held, lowest, until if held == blend.count else packed[len(packed) - 1][0]
 
 
 def blend(str table not None, list sources not None, bytes until not None):
     """[(key, id)] of the sources, as `merge` reads them, each once.  Raises RecordBroken."""
-    cdef _Blend blended = _Blend(table, sources, until, 0)
+    cdef _Blend blended = _Blend(table, sources, until, 0, b"")
     cdef Py_ssize_t i
     return [(blended.pairs[i].key, ~blended.pairs[i].turned) for i in range(blended.count)]

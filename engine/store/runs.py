@@ -8,7 +8,8 @@ A run is a sorted lot of pairs in packed pages; it is written at once and never 
    the file does not grow by a run.
 3. The new run is found from its first step on.  Its `floor` is the place up to which it has what its sources hold:
    there it alone counts, beyond it they alone.  So every pair is found once after every commit.
-4. Retention is a merge too, of one run or more, that leaves the old ids out.
+4. Retention is a merge too, of one run or more, that leaves the old ids out.  Broken off, it goes on as a merge that
+   leaves out nothing more.
 
 Knows no noun: the caller says what a key and an id are.
 """
@@ -54,6 +55,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     is_open: bool = False  # a merged run that is still being made
     floor: bytes = b""  # the place up to which an open one is made
     horizon: int = 0  # ids below it are left out of an open one
+    cleared: int = 0  # of ids below it, none is there that was not spared
 
 
 class _Run(NamedTuple):
@@ -211,6 +213,10 @@ class Runs:
             merge = self._begin(txn, published, crowd, 0)
         if merge is None:
             return False
+        if merge.target.head.horizon:
+            # Who began to forget knew what to spare.
+            head = msgspec.structs.replace(merge.target.head, horizon=0, cleared=0)
+            merge = merge._replace(target=merge.target._replace(head=head))
         self._step(txn, merge, pages)
         published = self._published(txn)
         return bool(_under_way(published) or _crowds(published))
@@ -220,10 +226,15 @@ class Runs:
         published = self._published(txn)
         return bool(_under_way(published) or _crowds(published))
 
-    def forget(self, txn: Txn, before_id: int, pages: int) -> bool:
+    def count(self, txn: Txn) -> int:
+        """How many pairs published runs hold; one of a merge that is under way may count twice."""
+        return sum(run.head.pairs for run in self._published(txn))
+
+    def forget(self, txn: Txn, before_id: int, pages: int, spared: bytes = b"") -> bool:
         """Drop pairs with ids below `before_id`, reading about `pages` pages; whether there may be more of them.
 
-        Every run that holds such a pair is written anew, so it is worth while once they are many.
+        Ids in `spared` stay: packed (u64 first, u64 last), in the machine's order of octets, the lowest first.  Every
+        run that holds an id below is written anew, so it is worth while once they are many.
         """
         published = self._published(txn)
         old = [merge for merge in _under_way(published) if _lowest(merge) < before_id]
@@ -231,29 +242,30 @@ class Runs:
             merge = min(old, key=_tier_of_merge)
             horizon = max(merge.target.head.horizon, before_id)
             head = msgspec.structs.replace(merge.target.head, horizon=horizon)
-            self._step(txn, merge._replace(target=merge.target._replace(head=head)), pages)
+            self._step(txn, merge._replace(target=merge.target._replace(head=head)), pages, spared)
             return True
         settled = [run for run in published if not run.head.into and not run.head.is_open]
-        old_runs = [run for run in settled if run.head.lowest < before_id]
+        old_runs = [run for run in settled if run.head.lowest < before_id and run.head.cleared < before_id]
         if not old_runs:
             return False
         tier = min(_tier(run.head) for run in old_runs)
         sources = [run for run in old_runs if _tier(run.head) == tier][:FAN_IN]
-        self._step(txn, self._begin(txn, published, sources, before_id), pages)
+        self._step(txn, self._begin(txn, published, sources, before_id), pages, spared)
         return True
 
     def _begin(self, txn: Txn, published: list[_Run], sources: list[_Run], horizon: int) -> _Merge:
         number = 1 + max((run.number for run in published if run.kind == _MERGED), default=0)
         for kind, source, head in sources:
             self._heads.put(txn, (_PUBLISHED, kind, source), msgspec.structs.replace(head, into=number))
-        return _Merge(_Run(_MERGED, number, Head(0, _ALL, is_open=True, horizon=horizon)), sources)
+        cleared = max(horizon, min(source.head.cleared for source in sources))
+        return _Merge(_Run(_MERGED, number, Head(0, _ALL, is_open=True, horizon=horizon, cleared=cleared)), sources)
 
-    def _step(self, txn: Txn, merge: _Merge, pages: int) -> None:
+    def _step(self, txn: Txn, merge: _Merge, pages: int, spared: bytes = b"") -> None:
         (kind, number, head), sources = merge
         loaded, until = self._load(
             txn, [(_prefix(source.kind, source.number), head.floor) for source in sources], max(pages, 1)
         )
-        packed, count, lowest, floor = _runs.merge(self._pages.name, loaded, until, head.horizon)
+        packed, count, lowest, floor = _runs.merge(self._pages.name, loaded, until, head.horizon, spared)
         self._remove_pages(txn, [key for _, stored in loaded for key, _ in stored if not until or key[9:] <= floor])
         self._put_pages(txn, kind, number, packed)
         made = msgspec.structs.replace(
@@ -266,7 +278,7 @@ class Runs:
             self._heads.remove(txn, (_PUBLISHED, source.kind, source.number))
         self._heads.remove(txn, (_PUBLISHED, kind, number))
         if made.pairs:
-            self._heads.put(txn, (_PUBLISHED, kind, number), Head(made.pairs, made.lowest))
+            self._heads.put(txn, (_PUBLISHED, kind, number), Head(made.pairs, made.lowest, cleared=made.cleared))
 
     def _load(
         self, txn: Txn, behind: list[tuple[bytes, bytes]], pages: int
