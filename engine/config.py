@@ -10,6 +10,7 @@ from engine.errors import ConfigError
 
 LANGUAGES: Final = ("en", "zh")
 PEPPER_OCTETS: Final = 32
+DAYS_MOST: Final = 36_500
 
 _DAY_MINUTES: Final = 1440
 _IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
@@ -121,6 +122,18 @@ class SimSettings(Limits, frozen=True, forbid_unknown_fields=True):
     """What is set for one SIM: its limits."""
 
 
+class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days is kept what is over; 0: for ever.  What has not ended stays, however old.
+
+    For ever is what people know from the programs that they come from: nothing that was sent or received goes away by
+    itself, and a million texts take a tenth of a gigabyte.
+    """
+
+    messages_days: int = 0  # since the end of a message, or of the campaign that it is a row of
+    received_days: int = 0
+    events_days: int = 30
+
+
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the server listens; anything but loopback needs a token in the store."""
 
@@ -138,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     quiet: QuietHours = QuietHours()
     sims: dict[str, SimSettings] = {}  # by IMSI
+    keep: Keep = Keep()
 
 
 def validate(settings: Settings) -> Settings:
@@ -167,6 +181,9 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError("modems.prompt_timeout_s and modems.result_timeout_s: must be 0.1 to 600 seconds")
     if not 1 <= settings.traffic.feed_ahead_s <= 3600:
         raise ConfigError(f"traffic.feed_ahead_s: {settings.traffic.feed_ahead_s:g} is not 1 to 3600")
+    for key in ("messages_days", "received_days", "events_days"):
+        if not 0 <= getattr(settings.keep, key) <= DAYS_MOST:
+            raise ConfigError(f"keep.{key}: {getattr(settings.keep, key)} is not 0 to {DAYS_MOST}")
     if not 0 <= settings.http.port <= 65535:
         raise ConfigError(f"http.port: {settings.http.port} is not 0 to 65535")
     for imsi, sim in settings.sims.items():

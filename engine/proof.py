@@ -11,7 +11,7 @@ from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import customers
 from engine.errors import RecordBroken
 from engine.store.table import Txn
-from engine.traffic import inbox, messages, sheets, slots
+from engine.traffic import inbox, messages, retention, sheets, slots
 from engine.traffic.inbox import INBOX, RECEIVED, Progress
 from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
 from engine.traffic.messages import DUE, MESSAGES, TALLY, State
@@ -61,13 +61,15 @@ def _messages(txn: Txn) -> Iterator[str]:
             if part.state is State.UNKNOWN:
                 unproven.add((part.sim, identifier, index))
     for (group,), fed in sheets.FED.scan(txn):
+        for ended_as, units in enumerate(fed.ended):
+            tally[group, ended_as] += units
         for row, state in enumerate(slots.states(txn, group, fed.rows)):
             if row >= fed.cursor:
                 if state == slots.WAITING:
                     continue
                 # It was cancelled before it was fed, and so before it was counted.
                 tally[group, State.ACCEPTED] -= 1
-            if state == slots.WRITTEN:
+            if row < fed.gone or state == slots.WRITTEN:
                 continue
             tally[group, State.QUEUED if state == slots.WAITING else state] += 1
             if state in (State.SENDING, State.SENT, State.DELIVERED) and not slots.find(txn, group, row)[-2]:
@@ -112,9 +114,9 @@ def _campaigns(txn: Txn) -> Iterator[str]:
     numbers: set[tuple[int, int]] = set()
     for (identifier,), campaign in CAMPAIGNS.scan(txn):
         fed = FED.get(txn, identifier)
-        rows = [(number, row) for number, row in sheets.read_rows(txn, identifier, 0, ROWS_MOST)]
-        if not campaign.uploading and [number for number, _ in rows] != list(range(campaign.rows)):
-            yield f"sheets: campaign {identifier} has {len(rows)} rows and says {campaign.rows}"
+        rows = [(number, row) for number, row in sheets.read_rows(txn, identifier, fed.gone, ROWS_MOST)]
+        if not campaign.uploading and [number for number, _ in rows] != list(range(fed.gone, campaign.rows)):
+            yield f"sheets: campaign {identifier} has {len(rows)} rows and says {campaign.rows}, {fed.gone} are gone"
         if fed.rows != campaign.rows:
             yield f"fed: campaign {identifier} has {campaign.rows} rows, {fed.rows} of which count"
         if not fed.settled <= fed.cursor <= fed.rows:
@@ -122,8 +124,13 @@ def _campaigns(txn: Txn) -> Iterator[str]:
         made = sum(messages.tally(txn, identifier).values())
         if made != fed.cursor:
             yield f"tally: campaign {identifier} has fed {fed.cursor} rows and made {made} messages"
-        for number, row in rows[: fed.rows]:
+        for number, row in rows[: fed.rows - fed.gone]:
             numbers.add((row.number, row.id))
             if sheets.place_of(txn, row.id) != (identifier, number):
                 yield f"sheet_places: row {number} of campaign {identifier} is not where its id leads"
-    yield from _compare("row_numbers", set(messages.NUMBERS.scan(txn)), numbers)
+    found = set(messages.NUMBERS.scan(txn))
+    known = retention.forgotten(txn)
+    stale = {pair for pair in found - numbers if pair[1] <= known.highest and sheets.place_of(txn, pair[1]) is None}
+    yield from _compare("row_numbers", found - stale, numbers)
+    if len(stale) > known.stale:
+        yield f"forgotten: {len(stale)} pairs of row_numbers lead nowhere, not {known.stale} at most"

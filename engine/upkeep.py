@@ -6,36 +6,122 @@ One task.  Each step is one bulk change of a few milliseconds; between two of th
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from engine.config import Keep
+from engine.crm.marketing import campaigns, uploads
 from engine.errors import StoreError
 from engine.store.environment import Store
+from engine.store.table import Txn
+from engine.traffic import retention
 from engine.traffic.messages import NUMBERS
+from engine.traffic.retention import BUDGET, Budget
 
 log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 1.0  # between two looks whether there is anything to do
 MERGED_PAGES: Final = 32
 
+DAY_MS: Final = 86_400_000
+FORGET_EVERY_MS: Final = 3_600_000
+# Between two steps of forgetting: what is old can wait, and who sends shall not wait for it.
+PAUSE_S: Final = 0.02
+# A text is valid for days, a report comes hours later: who waits for one that was sent longer ago waits in vain.
+REPORTS_MS: Final = 30 * DAY_MS
+PLACES_READ: Final = 500  # in one go, on the loop
+
 
 class Upkeep:
-    """Merges the runs of the number index."""
+    """Merges the runs of the number index, and once an hour forgets what is too old to be kept."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        keep: Keep,
+        pause_s: float = PAUSE_S,
+        budget: Budget = BUDGET,
+    ) -> None:
         self._store = store
         self._now_ms = now_ms
+        self._keep = keep
+        self._pause_s = pause_s
+        self._budget = budget
+        self._forgot_ms: int | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             try:
                 await self._merge()
+                if self._is_due():
+                    # Where it breaks off, the next hour goes on: a store that refuses is not asked every second.
+                    self._forgot_ms = self._now_ms()
+                    await self.forget(self._forgot_ms)
             except StoreError as error:
                 log.error("no upkeep while the store refuses: %s", error)
             await asyncio.sleep(INTERVAL_S)
+
+    def _is_due(self) -> bool:
+        # Also where the clock was set back.
+        return self._forgot_ms is None or abs(self._now_ms() - self._forgot_ms) >= FORGET_EVERY_MS
 
     async def _merge(self) -> None:
         with self._store.read() as txn:
             is_wanted = NUMBERS.wants_merge(txn)
         while is_wanted:
             is_wanted = await self._store.write_bulk(NUMBERS.merge, MERGED_PAGES)
+
+    # -- forgetting
+
+    async def forget(self, now_ms: int) -> None:
+        """Remove all that is too old to be kept at `now_ms`, by the settings."""
+        keep = self._keep
+        await self._sweep(retention.forget_references, b"", now_ms - REPORTS_MS)
+        await self._sweep(retention.forget_early, b"", now_ms - REPORTS_MS)
+        if keep.events_days:
+            await self._sweep(retention.forget_events, 0, now_ms - keep.events_days * DAY_MS)
+        if keep.received_days:
+            horizon_ms = now_ms - keep.received_days * DAY_MS
+            await self._sweep(retention.forget_received, 0, horizon_ms)
+            await self._sweep(retention.forget_unreadable, 0, horizon_ms)
+        if keep.messages_days:
+            horizon_ms = now_ms - keep.messages_days * DAY_MS
+            await self._sweep(retention.forget_rows, 0, horizon_ms, campaigns.has_ended)
+            await self._sweep(retention.forget_messages, 0, horizon_ms)
+            await self._sweep(_forget_faults, 0, horizon_ms)
+            await self._forget_numbers()
+
+    async def _sweep(self, step: Callable[..., Any], begin: int | bytes, *args: Any) -> None:
+        after = begin
+        while (after := await self._store.write_bulk(step, after, *args, self._budget)) is not None:
+            await asyncio.sleep(self._pause_s)
+            await self._merge()
+
+    async def _forget_numbers(self) -> None:
+        with self._store.read() as txn:
+            stale = retention.stale_numbers(txn)
+            before = retention.forgotten(txn).highest + 1
+        if not stale:
+            return
+        spared = retention.packed(await self._kept_rows(before))
+        more = True
+        while more:
+            more = await self._store.write_bulk(retention.forget_numbers, before, spared, self._budget)
+            await asyncio.sleep(self._pause_s)
+        await self._store.write_bulk(retention.numbers_forgotten, stale)
+
+    async def _kept_rows(self, before: int) -> list[tuple[int, int]]:
+        """(first id, last id) of the sheets below `before`: only this task removes any."""
+        kept: list[tuple[int, int]] = []
+        while True:
+            with self._store.read() as txn:
+                found = retention.kept_rows(txn, kept[-1][0] if kept else 0, before, PLACES_READ)
+            kept += found
+            if len(found) < PLACES_READ:
+                return kept
+            await asyncio.sleep(0)
+
+
+def _forget_faults(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
+    return uploads.forget_faults(txn, after, horizon_ms, budget.pages)

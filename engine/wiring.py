@@ -25,7 +25,19 @@ from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
-from engine.traffic import events, inbound, inbox, intents, messages, quotas, reassembly, receipts, sims, spending
+from engine.traffic import (
+    events,
+    inbound,
+    inbox,
+    intents,
+    messages,
+    quotas,
+    reassembly,
+    receipts,
+    retention,
+    sims,
+    spending,
+)
 from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
 from engine.traffic.scheduler import Scheduler
@@ -46,6 +58,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *inbox.TABLES,
     *reassembly.TABLES,
     *inbound.TABLES,
+    *retention.TABLES,
     events.EVENTS,
     *tokens.TABLES,
     *customers.TABLES,
@@ -232,7 +245,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.scheduler.run(), name="scheduler"),
                 tasks.create_task(engine.inbound.run(), name="inbound"),
                 tasks.create_task(engine.pool.run(), name="pool"),
-                tasks.create_task(Upkeep(engine.store, engine.now_ms).run(), name="upkeep"),
+                tasks.create_task(Upkeep(engine.store, engine.now_ms, settings.keep).run(), name="upkeep"),
             ]
             try:
                 yield engine

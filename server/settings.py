@@ -22,7 +22,7 @@ PREFIX: Final = "CARILLON_"
 KEY_FILE: Final = "carillon.key"
 # Not settings: a token to let in, and nothing that belongs into a file.
 _OTHERS: Final = frozenset({"CARILLON_TOKEN"})
-_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims")
+_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep")
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:

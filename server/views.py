@@ -139,10 +139,11 @@ class FaultView(msgspec.Struct, frozen=True):
 
 
 class FaultPage(msgspec.Struct, frozen=True):
-    """Faults by row; `next` is the cursor of the following page, or null."""
+    """Faults by row; `next` is the cursor of the following page, or null.  Where `gone`, they are kept no more."""
 
     items: list[FaultView]
     next: str | None
+    gone: bool
 
 
 class UploadView(msgspec.Struct, frozen=True):
@@ -173,10 +174,14 @@ class ResultView(msgspec.Struct, frozen=True):
 
 
 class ResultPage(msgspec.Struct, frozen=True):
-    """Results by row; `next` is the cursor of the following page, or null."""
+    """Results by row; `next` is the cursor of the following page, or null.
+
+    The first `gone` rows of the campaign are kept no more: its counts tell of them still.
+    """
 
     items: list[ResultView]
     next: str | None
+    gone: int
 
 
 class ConsentView(msgspec.Struct, frozen=True):

@@ -355,10 +355,15 @@ def get(txn: Txn, identifier: int) -> Message:
 
 
 def of_number(txn: Txn, number: int, before: int = 0) -> Iterator[int]:
-    """Ids of the messages to `number`, newest first, older than id `before` (0: from the newest)."""
+    """Ids of the messages to `number`, newest first, older than id `before` (0: from the newest).
+
+    Among the old ones may be some of rows that are kept no more (retention.py).
+    """
     after = (number, before) if before else None
     recorded = (identifier for _, identifier in BY_NUMBER.scan(txn, number, after=after, reverse=True))
-    return heapq.merge(recorded, NUMBERS.find(txn, number, before), reverse=True)
+    found = heapq.merge(recorded, NUMBERS.find(txn, number, before), reverse=True)
+    # A row that stayed as a message of its own when its sheet went may be in both.
+    return (identifier for identifier, _ in itertools.groupby(found))
 
 
 def listed(txn: Txn, number: str | None, before: int, limit: int) -> Iterator[Message]:

@@ -113,7 +113,8 @@ def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
     """
     for number in {row.number for _, _, row in intents.unproven(txn, sim) if _same(report.recipient, row.number)}:
         for identifier in messages.of_number(txn, number):
-            for part in messages.get(txn, identifier).parts:
+            message = messages.find(txn, identifier)
+            for part in message.parts if message is not None else ():
                 if (part.sim, part.reference) == (sim, report.reference) and abs(part.sent_ms - at_ms) <= REPEAT_MS:
                     return part.outcome >= 0
     return False

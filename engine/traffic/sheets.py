@@ -51,12 +51,17 @@ class Bulk(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Fed(msgspec.Struct, frozen=True, array_like=True):
-    """`rows` count; those below `cursor` may be picked, until `expires_ms`; those below `settled` were, or ended."""
+    """`rows` count; those below `cursor` may be picked, until `expires_ms`; those below `settled` were, or ended.
+
+    Those below `gone` are kept no more: `ended` is how many of them ended in which state.
+    """
 
     rows: int = 0
     cursor: int = 0
     settled: int = 0
     expires_ms: int = 0
+    gone: int = 0
+    ended: tuple[int, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -273,10 +278,14 @@ def find(txn: Txn, identifier: int, groups: Table[str]) -> Message | None:
 def listed(
     txn: Txn, group: int, first: int, limit: int, groups: Table[str]
 ) -> Iterator[tuple[int, Row, Message | None]]:
-    """(row number, row, message) of rows that count, from `first` on, at most `limit`; None for a written-out one."""
+    """(row number, row, message) of rows that count, from `first` on, at most `limit`; None for a written-out one.
+
+    Where rows are gone, the first one behind them comes first.
+    """
     bulk, fed = BULKS.find(txn, group), FED.find(txn, group)
     if bulk is None or fed is None:
         return
+    first = max(first, fed.gone)
     cancelled = groups.find(txn, group) == Sending.CANCELLED
     for number, row in read_rows(txn, group, first, min(limit, fed.rows - first)):
         yield number, row, composed(txn, group, number, row, bulk, fed, cancelled=cancelled)

@@ -135,6 +135,26 @@ def states(txn: Txn, group: int, rows: int) -> bytes:
     return bytes(found)
 
 
+def states_of(txn: Txn, group: int, first: int, count: int) -> bytes:
+    """The states of `count` rows from row `first` on, one octet each."""
+    found = bytearray(count)
+    for sheet in range(first // OF_A_SHEET, -(-(first + count) // OF_A_SHEET)):
+        states = (SLOTS.find(txn, (group, sheet)) or b"")[::OCTETS]
+        begin = sheet * OF_A_SHEET - first
+        own = states[max(0, -begin) : max(0, count - begin)]
+        found[max(0, begin) : max(0, begin) + len(own)] = own
+    return bytes(found)
+
+
+def forget(txn: Txn, group: int, first: int, behind: int, *, is_last: bool) -> int:
+    """Remove the slots of rows from `first` on, before `behind`, that share no value with later ones; how many values.
+
+    Nothing comes behind the last rows, so that theirs go whatever they share.
+    """
+    sheets = range(first // OF_A_SHEET, -(-behind // OF_A_SHEET) if is_last else behind // OF_A_SHEET)
+    return sum(SLOTS.remove(txn, (group, sheet)) for sheet in sheets)
+
+
 def part_of(slot: Slot) -> Part:
     """The one part of a row that was claimed, or that ended without being sent."""
     state, attempt, reference, outcome, _, flags, reported_s, sim, sent_ms = slot

@@ -197,26 +197,27 @@ async def list_faults(request: web.Request) -> web.Response:
     after, limit = _rows_of(request)
     identifier = wire.id_of(request, "upl")
     with request.app[ENGINE].store.read() as txn:
-        uploads.UPLOADS.get(txn, identifier)
+        upload = uploads.UPLOADS.get(txn, identifier)
         items = [wire.fault(row, fault) for row, fault in uploads.faults(txn, identifier, after, limit)]
-    return wire.reply(views.FaultPage(items, _next_row(items, limit)))
+    return wire.reply(views.FaultPage(items, _next_row(items, limit), upload.faults_gone))
 
 
 # -- results
 
 
 async def results(request: web.Request) -> web.Response:
-    """What became of each row, in order; `cursor` is the last row read."""
+    """What became of each row, in order; `cursor` is the last row read.  The first `gone` rows are kept no more."""
     after, limit = _rows_of(request)
     identifier = wire.id_of(request, "cmp")
     with request.app[ENGINE].store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
         items = [wire.result(row) for row in campaigns.results(txn, campaign, after, limit)]
-    return wire.reply(views.ResultPage(items, _next_row(items, limit)))
+        gone = campaigns.gone(txn, campaign)
+    return wire.reply(views.ResultPage(items, _next_row(items, limit), gone))
 
 
 async def results_csv(request: web.Request) -> web.StreamResponse:
-    """The same as a CSV file, streamed."""
+    """The same as a CSV file, streamed: without the rows that are kept no more."""
     wire.known_query(request)
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
@@ -228,13 +229,17 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     header = ("row", "message_id", "client_ref", "to", "state", "reason", "updated_at")
     await response.write((",".join(header) + "\r\n").encode())
-    for first in range(0, campaign.rows, EXPORT_ROWS):
+    first = 0
+    while first < campaign.rows:
         lines = io.StringIO(newline="")
         writer = csv.writer(lines)
+        behind = campaign.rows  # where there is none to come
         with engine.store.read() as txn:
             for row in campaigns.results(txn, campaign, first, EXPORT_ROWS):
                 view = wire.result(row)
                 writer.writerow([wire.cell(getattr(view, column)) for column in header])
+                behind = view.row
+        first = behind
         await response.write(lines.getvalue().encode())
     await response.write_eof()
     return response

@@ -10,6 +10,7 @@ from engine.config import (
     Hours,
     House,
     Http,
+    Keep,
     Limits,
     Modems,
     QuietHours,
@@ -52,6 +53,9 @@ def test_the_defaults_are_possible() -> None:
         (Settings(sims={"１２３４５６": SimSettings()}), "sims."),
         (Settings(sims={"0123456": SimSettings()}), "sims.0123456"),
         (Settings(sims={"2620112": SimSettings(month=-1)}), "sims.2620112.month"),
+        (Settings(keep=Keep(messages_days=-1)), "keep.messages_days"),
+        (Settings(keep=Keep(received_days=36_501)), "keep.received_days"),
+        (Settings(keep=Keep(events_days=-1)), "keep.events_days"),
     ],
 )
 def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:

@@ -45,6 +45,10 @@ day_recipients = 5
 month_recipients = 6
 [sims."460001234567890"]
 day = 200
+[keep]
+messages_days = 400
+received_days = 90
+events_days = 7
 """
 
 

@@ -366,6 +366,19 @@ def unfed(txn: Txn, campaign: Campaign) -> int:
     return campaign.rows - FED.get(txn, campaign.id).cursor
 
 
+def gone(txn: Txn, campaign: Campaign) -> int:
+    """Rows that are kept no more, from the first on: they count still, and results begin behind them."""
+    return FED.get(txn, campaign.id).gone
+
+
+def has_ended(txn: Txn, identifier: int, before_ms: int) -> bool:
+    """Whether the campaign ended before that time, so that no row of it will be sent and none can be added."""
+    campaign = CAMPAIGNS.find(txn, identifier)
+    if campaign is None or campaign.uploading or campaign.stage not in (Stage.COMPLETED, Stage.CANCELLED):
+        return False
+    return campaign.ended_ms < before_ms
+
+
 def counts(txn: Txn, campaign: Campaign) -> dict[str, int]:
     """Rows by state; their sum is `campaign.rows`."""
     tally = {state.slug: units for state, units in messages.tally(txn, campaign.id).items()}
@@ -389,7 +402,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def results(txn: Txn, campaign: Campaign, first: int, limit: int) -> Iterator[Result]:
-    """Rows from `first` on with their states, at most `limit`."""
+    """Rows from `first` on with their states, at most `limit`; those that are gone are passed over."""
     for number, row, message in sheets.listed(txn, campaign.id, first, limit, GROUPS):
         yield Result(number, message or messages.MESSAGES.get(txn, row.id))
 

@@ -24,6 +24,7 @@ from engine.traffic import events, sheets
 from engine.traffic.messages import GROUPS, NUMBERS, Sending
 
 DISCARD_PAGES: Final = 50
+LAST_ROW: Final = (1 << 32) - 1
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +39,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     invalid: int = 0
     done: bool = False
     runs: tuple[int, ...] = ()  # of the number index, which nobody reads until the upload is done
+    faults_gone: bool = False  # what was not taken is kept no more
 
 
 class Fault(msgspec.Struct, frozen=True, array_like=True):
@@ -218,6 +220,32 @@ def discard(txn: Txn, campaign_id: int, upload_id: int = 0) -> bool:
 def broken(txn: Txn) -> list[int]:
     """Campaigns whose upload was under way when the last run ended."""
     return [campaign.id for _, campaign in CAMPAIGNS.scan(txn) if campaign.uploading]
+
+
+def forget_faults(txn: Txn, after: int, horizon_ms: int, entries: int) -> int | None:
+    """Remove what is kept of rows that were not taken, of uploads before the horizon to campaigns that ended before it.
+
+    A step: it begins behind upload `after`, looks at so many entries, and gives the upload to go on behind, or None.
+    """
+    while entries > 0:
+        keys = STRETCHES.keys(txn, STRETCHES.layout.pack(after, LAST_ROW), entries)
+        if not keys:
+            return None
+        found = [STRETCHES.layout.unpack(key) for key in keys]
+        upload_id = found[0][0]
+        if ids.created_ms(upload_id) >= horizon_ms:
+            return None
+        upload = UPLOADS.find(txn, upload_id)
+        if upload is None or not campaigns.has_ended(txn, upload.campaign, horizon_ms):
+            after = upload_id
+            entries -= 1
+            continue
+        doomed = [key for key in found if key[0] == upload_id]
+        for key in doomed:
+            STRETCHES.remove(txn, key)
+        UPLOADS.put(txn, upload_id, msgspec.structs.replace(upload, faults_gone=True))
+        entries -= len(doomed)
+    return after
 
 
 def faults(txn: Txn, upload_id: int, after: int, limit: int) -> Iterator[tuple[int, Fault]]:

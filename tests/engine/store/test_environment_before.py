@@ -27,7 +27,7 @@ from engine.store import backup
 from engine.store.backup import DATA_FILE
 from engine.store.environment import SCHEMA_VERSION, Store
 from engine.store.table import Index, Octets, Table, Txn, Unique
-from engine.traffic import inbound, intents, messages, receipts
+from engine.traffic import inbound, intents, messages, receipts, retention
 from engine.traffic.intents import REFERENCES
 from engine.traffic.messages import Message, Pick, State, Verdict
 from engine.traffic.receipts import Early
@@ -47,7 +47,16 @@ def send_all(_txn: Txn, claims: list[Message], _now_ms: int) -> list[Verdict]:
 
 
 def fill(txn: Txn) -> None:
-    """Something of everything: sent, unknown, in the air, waiting, cancelled, a campaign half fed, texts in parts."""
+    """Something of everything: sent, unknown, in the air, waiting, cancelled, a campaign half fed, texts in parts.
+
+    And a campaign that ended, whose rows are gone.
+    """
+    over = campaigns.add(txn, Campaign(0, "Winter", {"en": "Dear"}, "transactional"), NOW_MS)
+    upload = uploads.begin(txn, over.id, NOW_MS)
+    upload = uploads.add_rows(txn, upload, [(1, PEOPLE[0], Row(f"+{PEOPLE[0]}"))], {}, PEPPER, NOW_MS)
+    uploads.finish(txn, upload, NOW_MS)
+    campaigns.cancel(txn, over.id, NOW_MS + 5)
+    retention.forget_rows(txn, 0, NOW_MS + 6, campaigns.has_ended)
     tokens.add(txn, "a-token-of-the-tests-and-of-no-other-use", "till", NOW_MS)
     for place, number in enumerate(PEOPLE[:3]):
         customers.add(txn, Customer(0, number, "Zoë", ("en", "zh", "")[place], tags=("gold",)), NOW_MS)
