@@ -99,17 +99,15 @@ class Upkeep:
             await self._merge()
 
     async def _forget_numbers(self) -> None:
-        with self._store.read() as txn:
-            stale = retention.stale_numbers(txn)
-            before = retention.forgotten(txn).highest + 1
-        if not stale:
+        known = await self._store.write(retention.begin_numbers)
+        if known is None:
             return
-        spared = retention.packed(await self._kept_rows(before))
+        spared = retention.packed(await self._kept_rows(known.highest + 1))
         more = True
         while more:
-            more = await self._store.write_bulk(retention.forget_numbers, before, spared, self._budget)
+            more = await self._store.write_bulk(retention.forget_numbers, known, spared, self._budget)
             await asyncio.sleep(self._pause_s)
-        await self._store.write_bulk(retention.numbers_forgotten, stale)
+        await self._store.write(retention.end_numbers, known)
 
     async def _kept_rows(self, before: int) -> list[tuple[int, int]]:
         """(first id, last id) of the sheets below `before`: only this task removes any."""

@@ -55,7 +55,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     is_open: bool = False  # a merged run that is still being made
     floor: bytes = b""  # the place up to which an open one is made
     horizon: int = 0  # ids below it are left out of an open one
-    cleared: int = 0  # of ids below it, none is there that was not spared
+    turn: int = 0  # of the last forgetting that it went through
 
 
 class _Run(NamedTuple):
@@ -210,12 +210,12 @@ class Runs:
         merge = min(_under_way(published), key=_tier_of_merge, default=None)
         crowd = min(_crowds(published), key=_tier_of_crowd, default=None)
         if crowd is not None and (merge is None or _tier_of_crowd(crowd) < _tier_of_merge(merge)):
-            merge = self._begin(txn, published, crowd, 0)
+            merge = self._begin(txn, published, crowd)
         if merge is None:
             return False
         if merge.target.head.horizon:
             # Who began to forget knew what to spare.
-            head = msgspec.structs.replace(merge.target.head, horizon=0, cleared=0)
+            head = msgspec.structs.replace(merge.target.head, horizon=0, turn=0)
             merge = merge._replace(target=merge.target._replace(head=head))
         self._step(txn, merge, pages)
         published = self._published(txn)
@@ -230,11 +230,12 @@ class Runs:
         """How many pairs published runs hold; one of a merge that is under way may count twice."""
         return sum(run.head.pairs for run in self._published(txn))
 
-    def forget(self, txn: Txn, before_id: int, pages: int, spared: bytes = b"") -> bool:
+    def forget(self, txn: Txn, before_id: int, pages: int, spared: bytes = b"", turn: int = 0) -> bool:
         """Drop pairs with ids below `before_id`, reading about `pages` pages; whether there may be more of them.
 
-        Ids in `spared` stay: packed (u64 first, u64 last), in the machine's order of octets, the lowest first.  Every
-        run that holds an id below is written anew, so it is worth while once they are many.
+        Every run that holds such a pair is written anew, so it is worth while once they are many.  Ids in `spared`
+        stay: packed (u64 first, u64 last), in the machine's order of octets, the lowest first.  Where there are any,
+        `turn` is the number, higher each time, by which a run is known that was gone through.
         """
         published = self._published(txn)
         old = [merge for merge in _under_way(published) if _lowest(merge) < before_id]
@@ -245,20 +246,19 @@ class Runs:
             self._step(txn, merge._replace(target=merge.target._replace(head=head)), pages, spared)
             return True
         settled = [run for run in published if not run.head.into and not run.head.is_open]
-        old_runs = [run for run in settled if run.head.lowest < before_id and run.head.cleared < before_id]
+        old_runs = [run for run in settled if run.head.lowest < before_id and not 0 < turn <= run.head.turn]
         if not old_runs:
             return False
         tier = min(_tier(run.head) for run in old_runs)
         sources = [run for run in old_runs if _tier(run.head) == tier][:FAN_IN]
-        self._step(txn, self._begin(txn, published, sources, before_id), pages, spared)
+        self._step(txn, self._begin(txn, published, sources, before_id, turn), pages, spared)
         return True
 
-    def _begin(self, txn: Txn, published: list[_Run], sources: list[_Run], horizon: int) -> _Merge:
+    def _begin(self, txn: Txn, published: list[_Run], sources: list[_Run], horizon: int = 0, turn: int = 0) -> _Merge:
         number = 1 + max((run.number for run in published if run.kind == _MERGED), default=0)
         for kind, source, head in sources:
             self._heads.put(txn, (_PUBLISHED, kind, source), msgspec.structs.replace(head, into=number))
-        cleared = max(horizon, min(source.head.cleared for source in sources))
-        return _Merge(_Run(_MERGED, number, Head(0, _ALL, is_open=True, horizon=horizon, cleared=cleared)), sources)
+        return _Merge(_Run(_MERGED, number, Head(0, _ALL, is_open=True, horizon=horizon, turn=turn)), sources)
 
     def _step(self, txn: Txn, merge: _Merge, pages: int, spared: bytes = b"") -> None:
         (kind, number, head), sources = merge
@@ -278,7 +278,7 @@ class Runs:
             self._heads.remove(txn, (_PUBLISHED, source.kind, source.number))
         self._heads.remove(txn, (_PUBLISHED, kind, number))
         if made.pairs:
-            self._heads.put(txn, (_PUBLISHED, kind, number), Head(made.pairs, made.lowest, cleared=made.cleared))
+            self._heads.put(txn, (_PUBLISHED, kind, number), Head(made.pairs, made.lowest, turn=made.turn))
 
     def _load(
         self, txn: Txn, behind: list[tuple[bytes, bytes]], pages: int

@@ -64,10 +64,14 @@ class _Left:
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True):
-    """The highest id of the rows that went, and how many of the number index's pairs lead nowhere since then."""
+    """The highest id of the rows that went, and how many of the number index's pairs lead nowhere at most.
+
+    `turn` counts how often the index was gone through for them.
+    """
 
     highest: int = 0
     stale: int = 0
+    turn: int = 0
 
 
 FORGOTTEN: Final = Table("forgotten", Forgotten, "B")
@@ -218,7 +222,7 @@ def _forget_sheet(txn: Txn, first_id: int, place: Place, left: _Left) -> None:
     FED.put(txn, group, msgspec.structs.replace(fed, gone=behind, ended=ended, settled=settled))
     known = forgotten(txn)
     highest = max(known.highest, first_id + count - 1)
-    FORGOTTEN.put(txn, _ONLY, Forgotten(highest, known.stale + count))
+    FORGOTTEN.put(txn, _ONLY, Forgotten(highest, known.stale + count, known.turn))
 
 
 def _forget_references(txn: Txn, place: Place, states: bytes, left: _Left) -> None:
@@ -235,10 +239,15 @@ def _forget_references(txn: Txn, place: Place, states: bytes, left: _Left) -> No
 # -- the number index
 
 
-def stale_numbers(txn: Txn) -> int:
-    """How many pairs of the number index lead nowhere; 0 where they are too few to be worth the work."""
-    stale = forgotten(txn).stale
-    return stale if stale * STALE_SHARE >= NUMBERS.count(txn) else 0
+def begin_numbers(txn: Txn) -> Forgotten | None:
+    """What is to be dropped from the number index, if that is worth the work; its turn is a new one."""
+    known = forgotten(txn)
+    if not known.stale or known.stale * STALE_SHARE < NUMBERS.count(txn):
+        return None
+    # Also where one broke off: rows may have gone since then from what it had gone through.
+    known = msgspec.structs.replace(known, turn=known.turn + 1)
+    FORGOTTEN.put(txn, _ONLY, known)
+    return known
 
 
 def kept_rows(txn: Txn, after: int, before: int, limit: int) -> list[tuple[int, int]]:
@@ -261,15 +270,15 @@ def packed(reaches: list[tuple[int, int]]) -> bytes:
     return joined.tobytes()
 
 
-def forget_numbers(txn: Txn, before: int, spared: bytes, budget: Budget = BUDGET) -> bool:
-    """Drop pairs with ids below `before` that are not `spared`; whether there may be more."""
-    return NUMBERS.forget(txn, before, max(1, budget.pages // 3), spared)
+def forget_numbers(txn: Txn, known: Forgotten, spared: bytes, budget: Budget = BUDGET) -> bool:
+    """Drop the pairs of rows that went but for those `spared`, a few pages; whether there may be more."""
+    return NUMBERS.forget(txn, known.highest + 1, max(1, budget.pages // 3), spared, known.turn)
 
 
-def numbers_forgotten(txn: Txn, stale: int) -> None:
-    """So many pairs of the number index that led nowhere are no more."""
-    known = forgotten(txn)
-    FORGOTTEN.put(txn, _ONLY, Forgotten(known.highest, max(0, known.stale - stale)))
+def end_numbers(txn: Txn, known: Forgotten) -> None:
+    """All pairs that led nowhere when it began were dropped."""
+    now = forgotten(txn)
+    FORGOTTEN.put(txn, _ONLY, msgspec.structs.replace(now, stale=max(0, now.stale - known.stale)))
 
 
 # -- what came in
