@@ -17,7 +17,8 @@ from random import Random
 
 from bench.case import Case
 from engine import _runs
-from engine.store.environment import DATA_FILE, Store
+from engine.store.disk import DATA_FILE
+from engine.store.environment import Store
 from engine.store.runs import FAN_IN, Runs
 from engine.store.table import Txn
 

@@ -27,7 +27,7 @@ from engine.access import tokens
 from engine.config import Http, Settings, validate
 from engine.errors import CarillonError, ConfigError, StoreError
 from engine.migration import MIGRATIONS
-from engine.store import backup
+from engine.store import backup, compaction
 from engine.store.environment import Store
 from engine.wiring import TABLES, Clock
 from server import demo as town
@@ -258,6 +258,16 @@ def restore_backup(
         said = f"The key file is not part of a backup: {key} must be the one that the data was written with."
     else:
         said = f"The key file is not part of a backup: put yours back at {key} before you start the server."
+    console.print(said, markup=False, soft_wrap=True)
+
+
+@app.command()
+def compact(config: ConfigFile = None, data: DataFolder = None) -> None:
+    """Write the data file anew without the room that is free in it: while no server runs, with room for the copy."""
+    folder = _existing(_settings(config, data))
+    with _progress("compacting") as progress:
+        sizes = compaction.compact(folder, progress)
+    said = f"Compacted {folder}: {sizes.before:,} octets before, {sizes.after:,} octets after."
     console.print(said, markup=False, soft_wrap=True)
 
 

@@ -25,8 +25,8 @@ import lmdb
 import msgspec
 
 from engine.errors import BackupBroken, Conflict, StoreError, StoreVersion
-from engine.store.disk import LOCK_FILE, lock, of_system
-from engine.store.environment import DATA_FILE, META, SCHEMA, SCHEMA_VERSION, Store
+from engine.store.disk import DATA_FILE, LOCK_FILE, lock, of_system
+from engine.store.environment import META, SCHEMA, SCHEMA_VERSION, Store
 from engine.store.table import Txn
 
 FORM: Final = 1  # of the manifest
@@ -51,11 +51,11 @@ class Manifest(msgspec.Struct, frozen=True):
     tables: dict[str, int]
 
 
-def _nobody(_done: int, _most: int) -> None:
-    pass
+def nobody(_done: int, _most: int) -> None:
+    """Who is told how far it is, where nobody wants to know."""
 
 
-def take(directory: Path, target: Path, now_ms: int, progress: Progress = _nobody) -> Manifest:
+def take(directory: Path, target: Path, now_ms: int, progress: Progress = nobody) -> Manifest:
     """Copy what the data directory holds at this moment into the new directory `target`; a server may run on it.
 
     Returns once it is durable.  Raises Conflict where `target` exists, StoreVersion, StoreFull, StoreError, also where
@@ -70,23 +70,23 @@ def take(directory: Path, target: Path, now_ms: int, progress: Progress = _nobod
     try:
         with _in_our_words(target):
             path = partial / DATA_FILE
-            with _new(path) as file:
-                digest = _copy_out(directory, file, progress)
+            with new_file(path) as file:
+                digest = copy_out(directory, file, progress)
                 octets = file.tell()
             schema, tables = _read(path, target)
             manifest = Manifest(FORM, schema, now_ms, octets, digest, tables)
-            with _new(partial / MANIFEST_FILE) as file:
+            with new_file(partial / MANIFEST_FILE) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-            _flush(partial)
+            flush(partial)
             os.rename(partial, target)
-            _flush(target.parent)
+            flush(target.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return manifest
 
 
-def restore(backup: Path, directory: Path, progress: Progress = _nobody) -> Manifest:
+def restore(backup: Path, directory: Path, progress: Progress = nobody) -> Manifest:
     """Make the data directory `directory`, which is missing or empty, from a backup.
 
     Raises BackupBroken where it is not one or not whole, StoreVersion where a newer program made it, Conflict where
@@ -100,14 +100,14 @@ def restore(backup: Path, directory: Path, progress: Progress = _nobody) -> Mani
             raise BackupBroken(f"{backup}: {DATA_FILE} has {octets:,} octets, not {manifest.octets:,}: it is damaged")
         with _held_empty(directory), _in_our_words(directory):
             partial = directory / (DATA_FILE + PARTIAL)
-            with _new(partial) as file:
+            with new_file(partial) as file:
                 digest = _pass_on(source, file, octets, progress)
             if digest != manifest.sha256:
                 raise BackupBroken(f"{backup}: {DATA_FILE} has not the digest that {MANIFEST_FILE} says: it is damaged")
             if _read(partial, backup) != (manifest.schema, manifest.tables):
                 raise BackupBroken(f"{backup}: {DATA_FILE} does not hold what {MANIFEST_FILE} says")
             os.rename(partial, directory / DATA_FILE)
-            _flush(directory)
+            flush(directory)
     return manifest
 
 
@@ -132,7 +132,7 @@ def manifest_of(backup: Path) -> Manifest:
 # -- octets
 
 
-def _copy_out(directory: Path, file: BinaryIO, progress: Progress) -> str:
+def copy_out(directory: Path, file: BinaryIO, progress: Progress) -> str:
     """The digest of the copy.  It goes through a pipe, so that it can be given up at any octet."""
     store = Store(directory, (), read_only=True)
     try:
@@ -169,12 +169,19 @@ def _pass_on(source: BinaryIO, file: BinaryIO, most: int, progress: Progress) ->
     return digest.hexdigest()
 
 
-def _new(path: Path) -> BinaryIO:
+def digest_of(path: Path) -> str:
+    """The digest of a file as `copy_out` gives it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_file(path: Path) -> BinaryIO:
     """A new file that only its owner may read."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _flush(directory: Path) -> None:
+def flush(directory: Path) -> None:
+    """Let the names in a directory be durable.  Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -279,7 +286,7 @@ def _held_empty(directory: Path) -> Iterator[None]:
         yield
         with _in_our_words(directory):
             for folder in made:
-                _flush(folder.parent)
+                flush(folder.parent)
     except BaseException:
         with suppress(OSError):
             for name in (DATA_FILE, DATA_FILE + PARTIAL, LOCK_FILE) if held >= 0 else ():

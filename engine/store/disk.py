@@ -11,7 +11,9 @@ import lmdb
 from engine.errors import StoreError, StoreFull, StoreLocked
 
 LOCK_FILE: Final = "carillon.lock"
-_READERS_FILE: Final = "lock.mdb"
+DATA_FILE: Final = "data.mdb"
+COMPACTED_FILE: Final = "data.mdb.compacted"  # what will be the data once it is whole
+READERS_FILE: Final = "lock.mdb"
 _READERS_OCTETS: Final = 8192  # LMDB's table of 126 readers, which it writes through a map
 
 DISK_FULL: Final = "the disk that holds the data is full: nothing of the change was kept"
@@ -34,13 +36,33 @@ def lock(directory: Path) -> int:
     return descriptor
 
 
+def hold_data(directory: Path, how: int) -> int:
+    """A descriptor of the data file that is there, locked by flock(2) as `how` says; -1 where another holds it.
+
+    Who reads holds it shared, and who puts another file in its place alone.  Raises OSError.
+    """
+    while True:
+        descriptor = os.open(directory / DATA_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, how)
+            here, there = os.fstat(descriptor), os.stat(directory / DATA_FILE)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return -1
+            raise
+        if os.path.samestat(here, there):
+            return descriptor
+        os.close(descriptor)
+
+
 def make_room_for_readers(directory: Path) -> None:
     """LMDB makes its table of readers as a hole and writes into it through a map: a full disk would be a SIGBUS.
 
     Opens the file only where it is not whole yet and so nobody uses it: closing it would drop our own locks on it.
     Raises OSError where there is no room; what else is wrong with the file LMDB finds out.
     """
-    path = directory / _READERS_FILE
+    path = directory / READERS_FILE
     try:
         if path.exists() and path.stat().st_blocks * 512 >= _READERS_OCTETS:
             return

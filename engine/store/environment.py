@@ -14,6 +14,7 @@ Rules of this file:
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import queue
@@ -27,7 +28,18 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 import lmdb
 
 from engine.errors import StoreError, StoreFull, StoreVersion
-from engine.store.disk import DISK_FULL, NO_SPACE, lock, make_room_for_readers, of_lmdb, of_system, store_error
+from engine.store.disk import (
+    COMPACTED_FILE,
+    DATA_FILE,
+    DISK_FULL,
+    NO_SPACE,
+    hold_data,
+    lock,
+    make_room_for_readers,
+    of_lmdb,
+    of_system,
+    store_error,
+)
 from engine.store.ids import LAST
 from engine.store.table import Keyed, Note, Table, Txn
 
@@ -50,8 +62,6 @@ READERS_CHECKED_COMMITS: Final = 256
 
 # What a change of a few hundred scattered rows may need for its copies of pages.
 RESERVE_OCTETS: Final = 4 << 20
-
-DATA_FILE: Final = "data.mdb"
 
 META: Final = Table("meta", int, "B")
 SCHEMA: Final = 0
@@ -100,11 +110,11 @@ class Store:
         self.directory = directory
         self.read_only = read_only
         self._lock_fd = -1
+        self._data_fd = -1
         self._has_reserve = False  # the writer's own from its start on
         if not read_only:
             try:
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._lock_fd = lock(directory)
+                self._take(directory)
             except OSError as error:
                 raise of_system(error, directory) from error
         everything = (*OWN_TABLES, *tables)
@@ -112,8 +122,7 @@ class Store:
         if len(set(names)) != len(names):
             raise StoreError(f"two tables share a name: {sorted(names)}")
         try:
-            if not read_only or (directory / DATA_FILE).exists():
-                make_room_for_readers(directory)
+            self._share(directory)
             self._env = lmdb.open(
                 str(directory),
                 map_size=map_size,
@@ -157,6 +166,21 @@ class Store:
         except StoreError:
             self.close()
             raise
+
+    def _take(self, directory: Path) -> None:
+        """Make the directory ours alone to write.  Raises StoreLocked, OSError."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_fd = lock(directory)
+        # A compaction that broke off.
+        (directory / COMPACTED_FILE).unlink(missing_ok=True)
+
+    def _share(self, directory: Path) -> None:
+        """Be one of its readers.  Raises OSError."""
+        if not self.read_only or (directory / DATA_FILE).exists():
+            make_room_for_readers(directory)
+        if self.read_only:
+            # Nobody puts another data file in the place of one that is read.
+            self._data_fd = hold_data(directory, fcntl.LOCK_SH)
 
     def _check_schema(self, migrations: Mapping[int, Migration]) -> None:
         with self.read() as txn:
@@ -417,6 +441,9 @@ class Store:
         self._unlock()
 
     def _unlock(self) -> None:
+        if self._data_fd >= 0:
+            os.close(self._data_fd)
+            self._data_fd = -1
         if self._lock_fd >= 0:
             self._let_reserve_go()
             os.close(self._lock_fd)

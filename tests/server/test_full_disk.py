@@ -16,6 +16,7 @@ import pytest
 from bench.rig import ROOT, TOKEN, Rig, crowd, rig, write_csv
 from engine.errors import StoreFull
 from engine.store import backup
+from engine.store.compaction import compact
 from engine.store.environment import Store
 from engine.store.table import Table
 
@@ -240,3 +241,29 @@ def test_a_backup_or_a_restore_that_meets_the_end_of_the_disk_leaves_nothing(dis
     assert (sorted(disk.path.iterdir()), disk.free_octets) == (there, free)
     disk.relieve()
     backup.restore(tmp_path / "b", disk.path / "far" / "data")
+
+
+def test_a_compaction_that_meets_the_end_of_the_disk_leaves_the_data_as_it_was(disk: Disk) -> None:
+    names = Table("names", str)
+    store = Store(disk.path / "data", (names,))
+    for number in range(200):
+        store.write_now(names.put, number, "x" * 20_000)
+    for number in range(100):
+        store.write_now(names.remove, number)
+    store.close()
+    for room in (0, 4096, 1 << 20):
+        disk.relieve()
+        disk.fill(but=room)
+        free = disk.free_octets
+        there = {path.name: path.stat().st_size for path in (disk.path / "data").iterdir()}
+        with pytest.raises(StoreFull):
+            compact(disk.path / "data")
+        assert {path.name: path.stat().st_size for path in (disk.path / "data").iterdir()} == there
+        assert disk.free_octets == free
+    disk.relieve()
+    sizes = compact(disk.path / "data")
+    assert sizes.after < sizes.before
+    store = Store(disk.path / "data", (names,))
+    with store.read() as txn:
+        assert names.count(txn) == 100
+    store.close()

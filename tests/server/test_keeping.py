@@ -1,4 +1,4 @@
-"""`carillon backup` and `carillon restore` as a person uses them, beside a server at work."""
+"""`carillon backup`, `restore` and `compact` as a person uses them, beside a server at work."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from bench.rig import Rig, crowd, rig
 from engine.store import backup
 from engine.store.environment import Store
+from engine.traffic.events import EVENTS, Event
 from engine.wiring import TABLES
 from tests.server.test_cli import one_line, process, refused
 
@@ -69,3 +70,21 @@ def test_what_cannot_be_backed_up_or_restored_is_one_line_and_an_exit_code(tmp_p
     refused(done, 1, "carillon: b: data.mdb has 5,000 octets", "it is damaged")
     one_line(done)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+
+
+def test_a_data_directory_is_compacted_and_says_by_how_much(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data", TABLES)
+    store.write_now(EVENTS.put, 1, Event("x", 1, "", {"text": "x" * 1_000_000}))
+    store.write_now(EVENTS.remove, 1)
+    done = process(tmp_path, "compact", "--data", "data")
+    refused(done, 1, "data is in use by another process")
+    one_line(done)
+    store.close()
+    before = (tmp_path / "data" / "data.mdb").stat().st_size
+    done = process(tmp_path, "compact", "--data", "data")
+    after = (tmp_path / "data" / "data.mdb").stat().st_size
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Compacted data: {before:,} octets before, {after:,} octets after.\n"
+    assert after < before / 4
+    assert process(tmp_path, "check", "--data", "data").returncode == 0
+    refused(process(tmp_path, "compact", "--data", "nothing"), 1, "nothing holds no data")

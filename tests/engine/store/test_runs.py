@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Conflict, NotFound, RecordBroken
-from engine.store.environment import DATA_FILE, Store
+from engine.store.disk import DATA_FILE
+from engine.store.environment import Store
 from engine.store.runs import FAN_IN, Runs
 from engine.store.table import Txn
 
