@@ -200,7 +200,7 @@ def _let_all_go(_txn: Txn, asked: list[Message], _now_ms: int) -> list[messages.
     return [messages.SEND] * len(asked)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32))
 def test_whatever_happened_what_is_over_goes_and_the_rest_stays(
     tmp_path_factory: pytest.TempPathFactory, seed: int
@@ -214,7 +214,7 @@ def test_whatever_happened_what_is_over_goes_and_the_rest_stays(
                 random.choice([town.a_message, town.a_campaign, town.work, town.work, town.a_text])()
                 town.now_ms += random.choice([1, HOUR_MS])
             town.now_ms += DAY_MS // 2
-            budget = Budget(random.choice([2, 500]), random.choice([2, 100]))
+            budget = Budget(random.choice([9, 500]), random.choice([9, 100]))
             store.write_now(intents.recover, town.now_ms)
             forget(store, Keep(1, 1, 1), town.now_ms, budget)
             town.check(town.now_ms - DAY_MS)

@@ -259,6 +259,45 @@ def test_a_merge_that_is_under_way_forgets_as_well(store: Store) -> None:
     assert not store.write_now(RUNS.merge, 2)
 
 
+def reaches(*spared: Pair) -> bytes:
+    return b"".join(struct.pack("=QQ", *reach) for reach in spared)
+
+
+@pytest.mark.parametrize("pages", [1, 3, 100])
+def test_old_ids_that_are_spared_stay_until_the_next_turn(store: Store, pages: int) -> None:
+    rows = [row for run in range(3) for row in random_pairs(run, 2_000, run * 2_000)]
+    for run in range(3):
+        publish(store, run, rows[run * 2_000 : (run + 1) * 2_000])
+    kept = reaches((0, 0), (100, 199), (1_500, 2_400), (4_999, 4_999))
+
+    def wanted(identifier: int) -> bool:
+        spared = identifier == 0 or 100 <= identifier < 200 or 1_500 <= identifier <= 2_400 or identifier == 4_999
+        return identifier >= 5_000 or spared
+
+    for _ in range(2):
+        while store.write_now(RUNS.forget, 5_000, pages, kept, 1):
+            assert {row for row in rows if wanted(row[1])} <= set(everything(store)) <= set(rows)
+        assert everything(store) == in_order({row for row in rows if wanted(row[1])})
+    while store.write_now(RUNS.forget, 5_000, pages, b"", 2):
+        pass
+    assert everything(store) == in_order({row for row in rows if row[1] >= 5_000})
+
+
+def test_a_merge_that_goes_on_where_a_forgetting_broke_off_drops_nothing_that_was_spared(store: Store) -> None:
+    rows = [row for run in range(3) for row in random_pairs(run, 2_000, run * 2_000)]
+    for run in range(3):
+        publish(store, run, rows[run * 2_000 : (run + 1) * 2_000])
+    kept = reaches((1_000, 1_999))
+    assert store.write_now(RUNS.forget, 5_000, 2, kept, 1)
+    while store.write_now(RUNS.merge, 2):
+        pass
+    wanted = {row for row in rows if 1_000 <= row[1] <= 1_999 or row[1] >= 5_000}
+    assert wanted <= set(everything(store))
+    while store.write_now(RUNS.forget, 5_000, 2, kept, 2):
+        pass
+    assert everything(store) == in_order(wanted)
+
+
 KEYS = st.sampled_from([0, 1, 2, 3, 49_150_000_000_000, HIGHEST]) | st.integers(0, HIGHEST)
 IDS = st.integers(0, 40) | st.integers(0, HIGHEST)
 LOTS = st.lists(st.tuples(KEYS, IDS), max_size=300)

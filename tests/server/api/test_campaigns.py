@@ -11,6 +11,10 @@ from typing import Any
 import msgpack
 import pytest
 
+from engine.crm.marketing import uploads
+from engine.crm.marketing.campaigns import has_ended
+from engine.traffic import retention
+from engine.traffic.retention import Budget
 from tests.server.conftest import Place, place_in, until
 
 ROWS = [
@@ -325,6 +329,32 @@ async def test_results_are_read_in_pages(desk: Place) -> None:
     beyond = await desk.call("GET", f"/v1/campaigns/{campaign}/results?cursor=999999999")
     assert [row["row"] for page in (first, second) for row in page.body["items"]] == [1, 2, 3]
     assert (second.body["next"], beyond.body["items"]) == (None, [])
+
+
+async def test_results_begin_behind_what_is_kept_no_more_and_say_so(desk: Place) -> None:
+    campaign = await desk.draft()
+    first = [{**ROWS[0], "to": f"+86139{at:08}", "client_ref": f"x{at}"} for at in range(600)]
+    loaded = await desk.upload(campaign, as_csv([*first, first[0]]))
+    assert (await desk.call("GET", f"/v1/campaigns/{campaign}/results")).body["gone"] == 0
+    await desk.call("POST", f"/v1/campaigns/{campaign}/cancel")
+    after = await desk.engine.store.write(
+        retention.forget_rows, 0, 1 << 41, has_ended, Budget(1, 1)
+    )  # fmt: skip
+    page = (await desk.call("GET", f"/v1/campaigns/{campaign}/results?limit=1000")).body
+    assert after is not None
+    assert 0 < page["gone"] < 600
+    assert [row["row"] for row in page["items"]] == list(range(page["gone"] + 1, 601))
+    file = (await desk.call("GET", f"/v1/campaigns/{campaign}/results.csv")).body
+    assert [row["row"] for row in csv.DictReader(io.StringIO(file, newline=""))] == [
+        str(row["row"]) for row in page["items"]
+    ]
+    assert (await desk.call("GET", f"/v1/campaigns/{campaign}")).body["counts"] == {"cancelled": 600}
+    faults = (await desk.call("GET", loaded.body["faults_url"])).body
+    assert (len(faults["items"]), faults["gone"]) == (1, False)
+    await desk.engine.store.write(uploads.forget_faults, 0, 1 << 41, 10)
+    faults = (await desk.call("GET", loaded.body["faults_url"])).body
+    assert (faults["items"], faults["gone"]) == ([], True)
+    assert desk.differences() == []
 
 
 @pytest.mark.parametrize(
