@@ -19,6 +19,7 @@ from engine.store.environment import Migration, Store
 from engine.store.table import Keyed, Table, Txn, Unique
 from engine.traffic import messages, slots
 from engine.traffic.sheets import BULKS, FED, PLACES, SHEETS, Fed, Place
+from engine.traffic.spending import Spending, parts_of
 
 CHUNK: Final = 500
 
@@ -86,8 +87,17 @@ def _pack(txn: Txn, identifier: int) -> bool:
             if place < campaign.fed:
                 # It has a record, which is found by the index of rows from now on.
                 slots.write_out(txn, identifier, place)
+                _count_spent(txn, old.id)
                 messages.BY_NUMBER.remove(txn, old.number, old.id)
     return bool(found)
+
+
+def _count_spent(txn: Txn, message_id: int) -> None:
+    message = messages.MESSAGES.find(txn, message_id)
+    if message is not None:
+        spending = Spending(txn)
+        spending.move(message.group, parts_of(message.parts))
+        spending.save()
 
 
 def _with_ids_in_a_row(rows: list[tuple[int, Recipient1]]) -> Iterator[tuple[int, list[Recipient1]]]:

@@ -16,8 +16,10 @@ from engine.traffic.inbox import INBOX, RECEIVED, Progress
 from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
 from engine.traffic.messages import DUE, MESSAGES, TALLY, State
 from engine.traffic.sheets import FED
+from engine.traffic.spending import SPENT, parts_of
 
 ROWS_MOST = 1 << 32
+_COSTS = (State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED)
 
 
 def differences(txn: Txn) -> Iterator[str]:
@@ -41,12 +43,14 @@ def _compare(table: str, found: Set[tuple[Any, ...]], wanted: Set[tuple[Any, ...
 
 def _messages(txn: Txn) -> Iterator[str]:
     tally: Counter[tuple[int, int]] = Counter()
+    spent: Counter[int] = Counter()
     by_number: set[tuple[int, ...]] = set()
     due: set[tuple[int, ...]] = set()
     intents: set[tuple[int, ...]] = set()
     unproven: set[tuple[int, ...]] = set()
     for (identifier,), message in MESSAGES.scan(txn):
         tally[message.group, message.state] += 1
+        spent[message.group] += parts_of(message.parts)
         place = sheets.place_of(txn, identifier)
         if place is None:
             by_number.add((message.number, identifier))
@@ -76,6 +80,12 @@ def _messages(txn: Txn) -> Iterator[str]:
                 yield f"slots: row {row} of group {group} was sent by no SIM"
             if row < fed.settled and state in (slots.WAITING, State.SENDING):
                 yield f"fed: row {row} of group {group} is open below the mark"
+            if state in _COSTS:
+                spent[group] += 1
+    whole = {group for (group,), fed in sheets.FED.scan(txn) if not fed.gone}
+    for (group,), parts in SPENT.scan(txn):
+        if group in whole and parts != spent[group]:
+            yield f"parts_spent: group {group} says {parts}, a rebuild {spent[group]}"
     yield from _compare("messages_by_number", set(messages.BY_NUMBER.scan(txn)), by_number)
     yield from _compare("due", {key for key, _ in DUE.scan(txn)}, due)
     yield from _compare("intents", {key for key, _ in INTENTS.scan(txn)}, intents)

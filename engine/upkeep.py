@@ -13,7 +13,7 @@ from engine.crm.marketing import campaigns, uploads
 from engine.errors import StoreError
 from engine.store.environment import Store
 from engine.store.table import Txn
-from engine.traffic import retention
+from engine.traffic import quotas, retention
 from engine.traffic.messages import NUMBERS
 from engine.traffic.retention import BUDGET, Budget
 
@@ -24,6 +24,8 @@ MERGED_PAGES: Final = 32
 
 DAY_MS: Final = 86_400_000
 FORGET_EVERY_MS: Final = 3_600_000
+PRUNE_EVERY_MS: Final = 60_000
+PRUNED_ROWS: Final = 1_000
 # Between two steps of forgetting: what is old can wait, and who sends shall not wait for it.
 PAUSE_S: Final = 0.02
 # A text is valid for days, a report comes hours later: who waits for one that was sent longer ago waits in vain.
@@ -48,12 +50,14 @@ class Upkeep:
         self._pause_s = pause_s
         self._budget = budget
         self._forgot_ms: int | None = None
+        self._pruned_ms = 0
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             try:
                 await self._merge()
+                await self._prune()
                 if self._is_due():
                     # Where it breaks off, the next hour goes on: a store that refuses is not asked every second.
                     self._forgot_ms = self._now_ms()
@@ -71,6 +75,14 @@ class Upkeep:
             is_wanted = NUMBERS.wants_merge(txn)
         while is_wanted:
             is_wanted = await self._store.write_bulk(NUMBERS.merge, MERGED_PAGES)
+
+    async def _prune(self) -> None:
+        """Quotas: what no window reaches any more."""
+        if 0 <= self._now_ms() - self._pruned_ms < PRUNE_EVERY_MS:
+            return
+        self._pruned_ms = self._now_ms()
+        while await self._store.write(quotas.prune, self._pruned_ms, PRUNED_ROWS):
+            pass
 
     # -- forgetting
 

@@ -122,6 +122,7 @@ class Engine:
             clock.now_ms,
             settings.traffic.feed_ahead_s,
             Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
+            {int(imsi): limits for imsi, limits in settings.sims.items() if limits.are_any},
         )
         self.suppressions = Suppressions(pepper)
         self.store.follow(self.suppressions.follow)
@@ -165,7 +166,8 @@ class Engine:
                 modems_ready=len(ready),
                 is_sim_here=bool(usable),
                 quota=self._binding(txn, usable, message.number, now_ms),
-                parts_beside=self.scheduler.waiting_parts,
+                parts_above=self.scheduler.parts_above(message.lane),
+                parts_beside=self.scheduler.parts_in(message.lane),
                 rate_per_s=self.scheduler.rate_per_s(),
             )
         return explain(message, facts)

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from engine.config import Limits
 from engine.store.table import Note, Txn
 from engine.traffic import intents, quotas
-from engine.traffic.quotas import Limits
 
 RECALLED: Final = "recalled"  # notes of this name tell the scheduler of claims that were taken back
 

@@ -101,6 +101,8 @@ def _refusal(message: Message, pick: Pick, now_ms: int) -> Verdict | None:
     """Why this message may not be claimed, before the gate is asked; None where it may."""
     if message.state not in messages.OPEN and message.state is not State.UNKNOWN:
         return _GONE
+    if message.packed_row >= 0 and message.state is State.ACCEPTED:
+        return _GONE  # it was not fed
     if all(part.state is not State.QUEUED for part in message.parts):
         return _GONE
     if message.expires_ms <= now_ms:
@@ -134,7 +136,7 @@ def obey(txn: Txn, pick: Pick, message: Message, index: int, verdict: Verdict, n
         messages.end(txn, message, verdict.state, verdict.reason, now_ms)
     else:
         # Some of its parts went: what is left ends the message as failed, never as if nothing had been sent.
-        _fail(txn, message, verdict.reason or verdict.state.slug, now_ms)
+        messages.fail_rest(txn, message, verdict.reason or verdict.state.slug, now_ms)
 
 
 def _hold(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
@@ -142,17 +144,6 @@ def _hold(txn: Txn, message: Message, verdict: Verdict, now_ms: int) -> None:
     state = verdict.state if message.state in messages.WAITING else message.state
     held = msgspec.structs.replace(message, state=state, reason=verdict.reason, due_ms=verdict.until_ms)
     messages.line_up(txn, messages.store(txn, message, held, now_ms))
-
-
-def _fail(txn: Txn, message: Message, reason: str, now_ms: int) -> None:
-    """End what is still to be claimed of a message that is on its way."""
-    parts = tuple(
-        msgspec.structs.replace(part, state=State.FAILED) if part.state is State.QUEUED else part
-        for part in message.parts
-    )
-    messages.leave_line(txn, message)
-    failed = msgspec.structs.replace(message, parts=parts, reason=reason, state=messages.rolled_up(parts))
-    messages.store(txn, message, failed, now_ms)
 
 
 def _change(txn: Txn, message: Message, index: int, part: Part, now_ms: int, reason: str = "", error: int = -1) -> None:
@@ -249,7 +240,7 @@ def mark_refused(
     part = msgspec.structs.replace(message.parts[index], state=State.FAILED)
     number = -1 if error is None else error
     _change(txn, message, index, part, now_ms, decision.reason, number)
-    _fail(txn, messages.get(txn, identifier), decision.reason, now_ms)
+    messages.fail_rest(txn, messages.get(txn, identifier), decision.reason, now_ms)
 
 
 def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int) -> None:
@@ -365,7 +356,7 @@ def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> M
         else:
             _change(txn, now, index, msgspec.structs.replace(part, state=State.FAILED), now_ms, "resolved_failed")
     if resolution is Resolution.FAILED:
-        _fail(txn, messages.get(txn, identifier), "resolved_failed", now_ms)
+        messages.fail_rest(txn, messages.get(txn, identifier), "resolved_failed", now_ms)
     return messages.get(txn, identifier)
 
 

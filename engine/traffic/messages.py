@@ -47,6 +47,7 @@ from engine.traffic.message import (
     pinned_to,
     rolled_up,
 )
+from engine.traffic.spending import Spending
 
 # The door of traffic: what others may know of messages, wherever it is written.
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "end",
     "enqueue",
     "envelope",
+    "fail_rest",
     "find",
     "get",
     "leave_line",
@@ -234,6 +236,9 @@ def store(txn: Txn, old: Message, new: Message, now_ms: int) -> Message:
         slots.write_out(txn, old.group, old.packed_row)
         if new.state in OPEN and any(part.state is State.QUEUED for part in new.parts):
             line_up(txn, new)
+    spending = Spending(txn)
+    spending.change(old, new)
+    spending.save()
     _follow(txn, old, new, now_ms)
     return new
 
@@ -319,7 +324,7 @@ def cancel_all(txn: Txn, identifiers: list[int], reason: str, now_ms: int) -> in
             end(txn, message, State.CANCELLED, reason, now_ms)
             ended += 1
         elif message.state in (State.SENDING, State.UNKNOWN) and _waits(message):
-            _fail_rest(txn, message, reason, now_ms)
+            fail_rest(txn, message, reason, now_ms)
             ended += 1
     return ended
 
@@ -328,7 +333,8 @@ def _waits(message: Message) -> bool:
     return any(part.state is State.QUEUED for part in message.parts)
 
 
-def _fail_rest(txn: Txn, message: Message, reason: str, now_ms: int) -> None:
+def fail_rest(txn: Txn, message: Message, reason: str, now_ms: int) -> None:
+    """End what is still to be claimed of a message that is on its way."""
     parts = tuple(
         msgspec.structs.replace(part, state=State.FAILED) if part.state is State.QUEUED else part
         for part in message.parts

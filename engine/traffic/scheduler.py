@@ -22,15 +22,16 @@ from random import Random
 from typing import Final
 
 from engine._queue import DueLine
+from engine.config import Limits
 from engine.errors import ModemError, StoreError, SubmitRefused
 from engine.modem.pool import Modem, Submission
 from engine.store.environment import Store
 from engine.store.table import Note
 from engine.traffic import intents, messages, page, retry, sheets
 from engine.traffic.ahead import RECALLED, Ahead, Claim
+from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
-from engine.traffic.quotas import Limits
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
 from engine.traffic.seats import Aloft, Seat
@@ -39,12 +40,8 @@ from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
 
-FEED_PARTS: Final = 500  # one feeding's size: a few milliseconds of the writer's time
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
-CANCEL_CHUNK: Final = 200
 RECIPIENT_WAIT_MS: Final = 10_000
-STORE_PAUSE_S: Final = 1.0
-LONGEST_SLEEP_S: Final = 5.0
 
 
 class Scheduler:
@@ -61,7 +58,6 @@ class Scheduler:
         limits: Mapping[int, Limits] | None = None,
     ) -> None:
         self._store = store
-        self._feed = feed
         self._now_ms = now_ms
         self._feed_ahead_s = feed_ahead_s
         self._ahead = Ahead(limits or {})
@@ -76,11 +72,8 @@ class Scheduler:
         # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
         self._pins: dict[int, int] = {}
         self._pinned: dict[int, deque[int]] = {}
-        # Messages of cancelled groups, in chunks: out of the line, and not yet cancelled in the store.
-        self._cancelling: deque[list[int]] = deque()
         self._rests = Rests()
-        self._dry = False
-        self._hungry = asyncio.Event()
+        self._feeder = Feeder(store, feed, now_ms, lambda: self.waiting_parts < self._wanted_parts())
         self._wake = asyncio.Event()
         self._rate = Rate()
         self._turning = False
@@ -175,11 +168,8 @@ class Scheduler:
             return
         self._line.unpark(group)
         if sending == Sending.CANCELLED:
-            gone = self._line.drop(group)
-            for begin in range(0, len(gone), CANCEL_CHUNK):
-                self._cancelling.append(gone[begin : begin + CANCEL_CHUNK])
-        self._dry = False
-        self._hungry.set()
+            self._feeder.cancel(self._line.drop(group))
+        self._feeder.look_again()
 
     def _take_back(self, claim: Claim) -> None:
         """A change has put a claim back: its modem wants another."""
@@ -194,8 +184,7 @@ class Scheduler:
 
     def nudge(self) -> None:
         """The clock was set: look again at what is due."""
-        self._dry = False
-        self._hungry.set()
+        self._feeder.look_again()
         self._wake.set()
 
     # -- what others may ask
@@ -204,7 +193,7 @@ class Scheduler:
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
         next_due = self._line.next_due_ms()
-        if self._cancelling or any(self._pinned.values()):
+        if not self._feeder.is_idle or any(self._pinned.values()):
             return False
         return not (self._flying or self._landed or self._turning) and (
             len(self._line) == 0 or (next_due is not None and next_due > self._now_ms())
@@ -215,6 +204,14 @@ class Scheduler:
         """Parts that could go now, were there modems enough."""
         return self._line.ready_parts(self._now_ms())
 
+    def parts_in(self, lane: Lane) -> int:
+        """Parts of one lane that could go now."""
+        return self._line.ready_parts(self._now_ms(), lane)
+
+    def parts_above(self, lane: Lane) -> int:
+        """The same of all lanes that go before it."""
+        return sum(self.parts_in(higher) for higher in Lane if higher < lane)
+
     def rate_per_s(self) -> float:
         """Parts the rack sends a second, as measured lately; until then what its modems are taken to do."""
         return self._rate.per_s(self._now_ms(), len(self._seats))
@@ -223,7 +220,7 @@ class Scheduler:
 
     async def rest(self, patience_s: float) -> int:
         """Pick nothing more and wait up to `patience_s` for what is in the air; how many parts still are."""
-        self._stopping = True
+        self._stopping = self._feeder.is_stopping = True
         until = time.monotonic() + patience_s
         while (self._flying or self._landed or self._turning) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # three conditions, asked once in a process's life
@@ -250,7 +247,7 @@ class Scheduler:
                 self._regroup(group, sending)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_turning(), name="scheduler")
-            tasks.create_task(self._keep_fed(), name="feeder")
+            tasks.create_task(self._feeder.run(self._expire_pinned), name="feeder")
 
     async def _keep_turning(self) -> None:
         while True:
@@ -301,7 +298,7 @@ class Scheduler:
         if not chosen and not landed:
             return False
         if self.waiting_parts < self._wanted_parts():
-            self._hungry.set()
+            self._feeder.wake()
         choices = [choice for _, choice in chosen]
         try:
             claims = await self._store.write(settle, landed, choices, now_ms, self._rules)
@@ -449,44 +446,6 @@ class Scheduler:
 
     def _wanted_parts(self) -> int:
         return min(max(4 * FEED_PARTS, int(self.rate_per_s() * self._feed_ahead_s)), LINE_PARTS)
-
-    async def _keep_fed(self) -> None:
-        """Ask for more rows while the due line holds less than `feed_ahead_s` of work."""
-        while True:
-            self._hungry.clear()
-            await self._cancel_dropped()
-            while not (self._dry or self._stopping) and self.waiting_parts < self._wanted_parts():
-                # Set before: what a follower says of a commit meanwhile counts more than what this one fed.
-                self._dry = True
-                try:
-                    fed = await self._store.write(self._feed, self._now_ms(), FEED_PARTS)
-                except StoreError as error:
-                    log.error("no rows are fed while the store refuses: %s", error)
-                    await asyncio.sleep(STORE_PAUSE_S)
-                    self._dry = False
-                    continue
-                except Exception:  # a campaign that cannot be fed must not stop what is in the line, nor the next start
-                    log.exception("rows could not be fed")
-                    break
-                if fed:
-                    self._dry = False
-            await self._expire_pinned()
-            try:
-                async with asyncio.timeout(LONGEST_SLEEP_S):
-                    await self._hungry.wait()
-            except TimeoutError:
-                # Campaigns end and windows open without a signal of their own.
-                self._dry = False
-
-    async def _cancel_dropped(self) -> None:
-        while self._cancelling:
-            try:
-                await self._store.write(messages.cancel_all, self._cancelling[0], "campaign_cancelled", self._now_ms())
-            except StoreError as error:
-                log.error("nothing is cancelled while the store refuses: %s", error)
-                await asyncio.sleep(STORE_PAUSE_S)
-                continue
-            self._cancelling.popleft()
 
     async def _expire_pinned(self) -> None:
         """End what waited past its deadline for a SIM that may never come back."""

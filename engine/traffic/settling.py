@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from engine import numbers, sms
+from engine.config import Limits
 from engine.errors import ModemError, SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
@@ -24,10 +25,10 @@ from engine.traffic.ahead import Ahead, Claim
 from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
 from engine.traffic.message import Gate, Message, Pick, State, Verdict
 from engine.traffic.page import Page
-from engine.traffic.quotas import Limits
 from engine.traffic.receipts import EARLY
 from engine.traffic.sheets import Feeding, Waiting
 from engine.traffic.slots import Slots
+from engine.traffic.spending import Spending
 
 QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
 
@@ -119,6 +120,7 @@ class _Turn:
         self._now_ms = now_ms
         self._rules = rules
         self._slots = Slots(txn)
+        self._spending = Spending(txn)
         self._tally: Counter[tuple[int, State]] = Counter()
         self._sent: dict[int, list[int]] = {}
         self._is_proven = UNPROVEN.count(txn) == 0
@@ -146,6 +148,7 @@ class _Turn:
         for (group, state), units in self._tally.items():
             messages.count(self._txn, group, state, units)
         self._tally.clear()
+        self._spending.save()
         for group, sent in self._sent.items():
             events.append_rows(self._txn, "message.sent", self._now_ms, ids.render("cmp", group), sent)
         self._sent.clear()
@@ -270,6 +273,7 @@ class _Turn:
         self._slots.put(message.group, message.packed_row, State.SENDING, attempt, sim=choice.sim, sent_ms=self._now_ms)
         self._tally[message.group, State.QUEUED] -= 1
         self._tally[message.group, State.SENDING] += 1
+        self._spending.move(message.group, 1)
         return Claimed(verdict, message, self._job(choice, message, 0, attempt))
 
     def _recorded(self, choice: Choice, claimed: intents.Claimed) -> Claimed:

@@ -274,7 +274,7 @@ class _Feeder:
         """Feed rows of about `parts`; how many rows."""
         campaign, first = self._campaign, self._fed.cursor
         cursor = first
-        is_simple = not (self._asks_customers or self._asks_consent or self._is_over)
+        is_simple = not (self._asks_customers or self._asks_consent or self._is_over or self._any_ended)
         last = cleared(campaign, self._house.approval_over)
         for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, last - first)):
             cursor = number + 1

@@ -239,7 +239,7 @@ class Walk(Town):
         with self.store.read() as txn:
             self.line.update(key[2] for key, _ in DUE.scan(txn))
             for _, feeding in sheets.waiting(txn, GROUPS):
-                self.line.update(identifier for identifier, _, _ in feeding.rows)
+                self.line.update(waiting.row.id for waiting in feeding.rows)
             cancelled = [group for (group,), sending in GROUPS.scan(txn) if sending == "cancelled"]
         for group in cancelled:
             self.drop(group)

@@ -126,7 +126,7 @@ class Town(RuleBasedStateMachine):
             elif line == DUE.name and key[2] not in self.flying:
                 self.line.add(key[2])
             elif line == sheets.FEEDING:
-                self.line.update(identifier for identifier, _, _ in value.rows)
+                self.line.update(waiting.row.id for waiting in value.rows)
             elif line == GROUPS.name and value == "cancelled":
                 self.drop(key[0])
         return result

@@ -14,7 +14,7 @@ import pytest
 
 from engine import proof
 from engine.access import tokens
-from engine.config import House
+from engine.config import House, Limits
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.recipients import Row
@@ -27,7 +27,7 @@ from engine.store import backup
 from engine.store.backup import DATA_FILE
 from engine.store.environment import SCHEMA_VERSION, Store
 from engine.store.table import Index, Octets, Table, Txn, Unique
-from engine.traffic import inbound, intents, messages, receipts, retention
+from engine.traffic import inbound, intents, messages, quotas, receipts, retention, sheets
 from engine.traffic.intents import REFERENCES
 from engine.traffic.messages import Message, Pick, State, Verdict
 from engine.traffic.receipts import Early
@@ -82,6 +82,10 @@ def fill(txn: Txn) -> None:
     uploads.finish(txn, upload, NOW_MS)
     campaigns.launch(txn, campaign.id, NOW_MS + 40)
     campaigns.feed(txn, NOW_MS + 50, 8, House(), PEPPER)
+    for _, row in sheets.read_rows(txn, campaign.id, 0, 1):
+        intents.claim(txn, [Pick(row.id, SIM + 5)], NOW_MS + 55, send_all)
+    quotas.spend(txn, SIM, PEOPLE[0], NOW_MS, Limits(day=10, day_recipients=5))
+    quotas.prune(txn, NOW_MS, 1)
     inbound.take(txn, SIM, deliver("hello"), None, NOW_MS + 60)
     inbound.take(txn, SIM, deliver("half of ", concatenation=(9, 2, 1)), None, NOW_MS + 60)
     inbound.take(txn, SIM, "00", None, NOW_MS + 60)
@@ -120,7 +124,9 @@ def test_a_directory_of_before_opens_is_read_to_its_last_record_and_is_whole(kep
         (reference,) = [key[1] for key, _ in REFERENCES.scan(txn)]
         token = tokens.find(txn, "a-token-of-the-tests-and-of-no-other-use")
         customer = customers.find_by_number(txn, PEOPLE[0])
-    assert (len(everything), found["row_numbers"], found["customers"]) == (13, 8, 3)
+    # One of schema 2 has a pair more in the number index, of a row that is gone.
+    pairs = 8 if kept.name == "data-1.mdb.gz" else 9
+    assert (len(everything), found["row_numbers"], found["customers"]) == (13, pairs, 3)
     assert "recipients" not in found
     assert f"Dear €{PEOPLE[0]} {{}} " * 12 in texts
     assert "王伟您好" in texts

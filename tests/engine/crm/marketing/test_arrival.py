@@ -72,7 +72,7 @@ def outcome(store: Store, kind: str, pieces: list[bytes]) -> tuple[object, ...]:
         assert rows_stored(store) == before
         return (str(refusal),)
     with store.read() as txn:
-        rows = [row._replace(id=0) for _, row in sheets.read_rows(txn, done.campaign, 0, 1_000)]
+        rows = [msgspec.structs.replace(row, id=0) for _, row in sheets.read_rows(txn, done.campaign, 0, 1_000)]
         faults = [(row, fault.status, fault.name) for row, fault in uploads.faults(txn, done.id, 0, 1_000)]
         for row in rows:
             assert list(NUMBERS.find(txn, row.number))
