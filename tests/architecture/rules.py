@@ -134,6 +134,7 @@ CATCH_ALL = {
     "engine/modem/tc35i.py",
     "engine/store/environment.py",
     "engine/traffic/inbound.py",
+    "engine/traffic/feeder.py",
     "engine/traffic/scheduler.py",
     "server/middleware.py",
 }

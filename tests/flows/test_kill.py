@@ -23,7 +23,7 @@ def test_a_server_killed_once_at_every_site_loses_nothing_and_sends_nothing_twic
 def test_an_engine_that_sends_before_its_intent_is_committed_is_found_out(tmp_path: Path) -> None:
     """The judge must be able to say no."""
     with stand(tmp_path, 8, Ways(plant="outcome-first", settle_s=HURRIED_S)) as server:
-        verdict = Rounds(server, MESSAGES).play("hold", [Kill("after PDU", 6)])
+        verdict = Rounds(server, MESSAGES).play("hold", [Kill("after PDU", 2)])
     assert verdict.kills == 1
     assert verdict.twice
     assert f"{verdict.twice[0]} was sent twice" in verdict.broken
