@@ -10,6 +10,7 @@ Floors, lowest first.  Each may import the ones before it, never the ones after.
     access                          who may call: tokens, sessions
     crm, sim                        customers, consent, campaigns; and a rack of simulated modems
     apps                            what a text sent to us can do
+    proof, migration, upkeep        that the store is whole; data of earlier versions; what is done behind the work
     wiring                          builds all of it, and alone knows all of it
 
 crm and modem never import each other: they meet in the store.
