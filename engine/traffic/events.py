@@ -13,7 +13,7 @@ from engine.store import ids
 from engine.store.table import Line, Txn
 
 # Events of rows that are kept together: so many at most, and not when they are further apart.
-PACKED_MOST: Final = 512
+PACKED_MOST: Final = 200
 PACKED_MS: Final = 1_000
 
 PACK: Final = "pack"
