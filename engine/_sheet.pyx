@@ -6,8 +6,8 @@
           4-11  id of the first row
           12-15 where the names begin
 
-Integers have their lowest octet first; lengths in rows are base 128.  A column is a name of a merge value: most rows of an
-upload have the same, so that a row holds only what stands under them.  Knows no store and no campaign.
+Integers have their lowest octet first; lengths in rows are base 128.  A column is a name of a merge value: most rows of
+an upload have the same, so that a row holds only what stands under them.  Knows no store and no campaign.
 """
 
 cimport cython
@@ -109,7 +109,7 @@ cdef class Sheet:
     cdef bint add(
         self, uint64_t number, Span reference, Span language, int count, const Span* names, const Span* values
     ) except -1:
-        """One more row; False where the sheet is full.  A sheet without rows takes any that is within the limits of rows.
+        """One more row; False where the sheet is full.  A sheet without rows takes any that is within the limits.
 
         `count` is 0 to 255; no two names are alike.
         """
@@ -170,7 +170,7 @@ cdef class Sheet:
         return True
 
     def put(self, uint64_t number, bytes reference, bytes language, list names, list values):
-        """`add` for Python: octets are UTF-8; whether the row was taken.  Raises ValueError for more than 255 values."""
+        """`add` for Python: octets are UTF-8; whether the row was taken.  Raises ValueError beyond 255 values."""
         cdef Span spans[2 * COLUMNS_MOST]
         cdef Span reference_span
         cdef Span language_span
@@ -265,7 +265,7 @@ cdef bint next_row(Walk* walk, Row* row) except -1:
     cdef uint8_t what
     cdef uint64_t length
     cdef uint64_t given
-    cdef uint64_t i
+    cdef uint64_t _i
     if walk.left == 0:
         return False
     walk.left -= 1
@@ -288,7 +288,7 @@ cdef bint next_row(Walk* walk, Row* row) except -1:
             refuse("a row has more values than columns")
         row.given = <int>given
         row.values = walk.at
-        for i in range(given):
+        for _i in range(given):
             read_length(walk, &length)
             if length:
                 if length - 1 > <uint64_t>(walk.end - walk.at):
@@ -300,9 +300,9 @@ cdef bint next_row(Walk* walk, Row* row) except -1:
 cdef list names_of(const uint8_t* octets, Py_ssize_t length):
     cdef Py_ssize_t at = <Py_ssize_t>read_integer(octets + 12, 4)
     cdef Py_ssize_t name
-    cdef int i
+    cdef int _i
     cdef list names = []
-    for i in range(octets[1]):
+    for _i in range(octets[1]):
         if length - at < 2:
             refuse("a name is missing")
         name = <Py_ssize_t>read_integer(octets + at, 2)
@@ -329,7 +329,7 @@ def first_id(bytes sheet not None):
 
 
 def rows(bytes sheet not None, int first=0, int limit=ROWS_MOST_):
-    """Up to `limit` rows from number `first` on, each (number, client_ref, language, values), values None where it has none.
+    """Up to `limit` rows from number `first` on, each (number, client_ref, language, values or None).
 
     Raises ValueError where it is no sheet.
     """
