@@ -108,14 +108,17 @@ class Rig:
 
     # -- processes
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "CARILLON_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+
     def _start(self, name: str, *arguments: str) -> None:
-        environment = {**os.environ, "CARILLON_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
         log: IO[bytes]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "server", *arguments],
                 cwd=self.folder,
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

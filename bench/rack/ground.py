@@ -5,17 +5,16 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from bench.rack import building
-from bench.rig import ROOT, TOKEN, Rig
+from bench.rig import TOKEN, Rig
 
 _TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 _SAMPLED_S: Final = 0.02
@@ -55,18 +54,9 @@ class Ground(Rig):
         super().__init__(folder)
         self.disk = disk
 
-    def _start(self, name: str, *arguments: str) -> None:
-        environment = {**os.environ, "CARILLON_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), **self.disk.environment}
-        log: IO[bytes]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "server", *arguments],
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**super()._environment, **self.disk.environment}
 
     @property
     def pid(self) -> int:

@@ -43,9 +43,6 @@ class Ahead:
         self._limits = limits
         self._claims: dict[tuple[int, int], Claim] = {}
 
-    def __len__(self) -> int:
-        return len(self._claims)
-
     def add(self, claim: Claim) -> None:
         """The claim is about to be committed."""
         self._claims[claim.message, claim.part] = claim

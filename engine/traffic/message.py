@@ -8,6 +8,7 @@ without an intent counts as sending once another part has one.
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -185,13 +186,23 @@ def name(identifier: int) -> str:
 
 def envelope(message: Message, validity_s: int | None = None) -> sms.Envelope:
     """All that its parts say but the text: what is measured and what is sent have the same."""
+    return _envelope(
+        message.alphabet, message.national, message.transliterate, message.flash, message.wants_report, validity_s
+    )
+
+
+# Neighbours say the same, and to make one takes as long as to encode a text.
+@lru_cache(maxsize=1024)
+def _envelope(
+    alphabet: str, national: str, transliterate: bool, flash: bool, wants_report: bool, validity_s: int | None
+) -> sms.Envelope:
     return sms.Envelope(
-        alphabet=message.alphabet,
-        national=message.national,
-        transliterate=message.transliterate,
-        message_class=0 if message.flash else None,
+        alphabet=alphabet,
+        national=national,
+        transliterate=transliterate,
+        message_class=0 if flash else None,
         validity_s=validity_s,
-        wants_report=message.wants_report,
+        wants_report=wants_report,
     )
 
 

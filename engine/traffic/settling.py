@@ -8,7 +8,6 @@ their slots, with one word for all of them to the tally and the event log.  Ever
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -284,10 +283,8 @@ class _Turn:
 
     def _job(self, choice: Choice, message: Message, part: int, attempt: int) -> Submission:
         """The submission of a claimed part; from now on a change can take it back."""
-        envelope = _envelope(
-            message.alphabet, message.national, message.transliterate, message.flash, message.wants_report,
-            _rounded(max(1, (message.expires_ms - self._now_ms) // 1000)),
-        )  # fmt: skip
+        left_s = max(1, (message.expires_ms - self._now_ms) // 1000)
+        envelope = messages.envelope(message, _rounded(left_s))
         line = sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)[part]
         flight = Flight(message.id, part, choice.sim, choice.lane, attempt, self._now_ms, choice.packed, message.number)
         # AT+CMGS counts the TPDU, without the empty service centre in front of it.
@@ -302,17 +299,3 @@ def _rounded(left_s: int) -> int:
         if left_s <= most_s:
             return left_s - left_s % step_s or left_s
     return left_s
-
-
-@lru_cache(maxsize=1024)
-def _envelope(
-    alphabet: str, national: str, transliterate: bool, flash: bool, wants_report: bool, validity_s: int
-) -> sms.Envelope:
-    return sms.Envelope(
-        alphabet=alphabet,
-        national=national,
-        transliterate=transliterate,
-        message_class=0 if flash else None,
-        validity_s=validity_s,
-        wants_report=wants_report,
-    )

@@ -246,14 +246,13 @@ def composed(txn: Txn, group: int, number: int, row: Row, bulk: Bulk, fed: Fed, 
         text = text_of(bulk, row)
     except CodecError:
         text = ""
-    parts = 1
+    message = message_of(group, number, row, bulk, fed, slot, text, 1)
     if slot[0] == slots.WAITING:
-        message = message_of(group, number, row, bulk, fed, slot, text, 1)
         try:
             parts = sms.measure(text, envelope(message)).parts
         except CodecError:
             parts = 1
-    message = message_of(group, number, row, bulk, fed, slot, text, parts)
+        message = msgspec.structs.replace(message, parts=message.parts * parts)
     if message.state is State.ACCEPTED and cancelled:
         # One small write has cancelled them all; those that were fed are marked one by one behind it.
         return msgspec.structs.replace(message, state=State.CANCELLED, reason="campaign_cancelled")
