@@ -17,7 +17,7 @@ from engine.crm.marketing.recipients import Row, packed
 from engine.crm.marketing.uploads import STRETCHES, Fault, Stretch
 from engine.store.environment import Migration, Store
 from engine.store.table import Keyed, Table, Txn, Unique
-from engine.traffic import messages, slots
+from engine.traffic import messages, sims, slots
 from engine.traffic.sheets import BULKS, FED, PLACES, SHEETS, Fed, Place
 from engine.traffic.spending import Spending, parts_of
 
@@ -34,11 +34,22 @@ class Recipient1(msgspec.Struct, frozen=True, array_like=True):
     values: dict[str, str] = {}
 
 
+class Sim1(msgspec.Struct, frozen=True, array_like=True):
+    """A SIM of schema 1."""
+
+    imsi: int
+    reference: int = -1
+    steps: int = 0
+    sent: int = 0
+
+
 RECIPIENTS_1: Final = Table("recipients", Recipient1, "QI")  # campaign, row
 KEYS_1: Final = Unique("recipient_keys", "Q16s")
 FAULTS_1: Final = Table("upload_faults", Fault, "QI")  # upload, row from 1
 
-TABLES_1: Final[tuple[Keyed, ...]] = (RECIPIENTS_1, KEYS_1, FAULTS_1)
+SIMS_1: Final = Table("sims", Sim1)
+
+TABLES_1: Final[tuple[Keyed, ...]] = (RECIPIENTS_1, KEYS_1, FAULTS_1, SIMS_1)
 
 
 def pack_rows(store: Store) -> None:
@@ -53,6 +64,7 @@ def pack_rows(store: Store) -> None:
         pass
     while store.write_now(_forget_keys):
         pass
+    store.write_now(_rewrite_sims)
 
 
 def _open(txn: Txn, campaign: Campaign) -> None:
@@ -124,6 +136,11 @@ def _pack_faults(txn: Txn) -> bool:
     for upload, stretches in by_upload.items():
         STRETCHES.put(txn, (upload, stretches[0].first), stretches)
     return bool(found)
+
+
+def _rewrite_sims(txn: Txn) -> None:
+    for _, old in SIMS_1.scan(txn):
+        sims.put(txn, sims.Sim(old.imsi, old.reference, old.steps, old.sent))
 
 
 def _forget_keys(txn: Txn) -> bool:

@@ -7,6 +7,7 @@ In this order: the campaign's stage and its approval; refusals and consents; the
 cap.  The last two are not asked of a message of which a part went: half a text in the evening is worse than all of it.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine.config import ANY_HOUR, House, QuietHours
@@ -14,10 +15,12 @@ from engine.crm import quiet
 from engine.crm.marketing import campaigns, caps
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.caps import Spent
+from engine.crm.people import suppressions
+from engine.crm.people.consent import NEEDED
 from engine.crm.people.permission import may_text
 from engine.crm.people.zones import zones_of
 from engine.store.table import Txn
-from engine.traffic.messages import SEND, Gate, Message, State, Verdict
+from engine.traffic.messages import SEND, Asked, Gate, State, Verdict
 
 _STAGES: Final = {
     Stage.PAUSED: Verdict(State.QUEUED, "campaign_paused"),
@@ -40,11 +43,13 @@ def gate_with(pepper: bytes, house: House = _HOUSE, hours: QuietHours = ANY_HOUR
     """
     judge = judge_with(pepper, house, hours, spent)
 
-    def gate(txn: Txn, messages: list[Message], now_ms: int) -> list[Verdict]:
+    def gate(txn: Txn, messages: Sequence[Asked], now_ms: int) -> list[Verdict]:
         verdicts = judge(txn, messages, now_ms)
+        if CAPPED not in verdicts:
+            return verdicts
         for message, verdict in zip(messages, verdicts, strict=True):
             if verdict is CAPPED:
-                caps.halt(txn, message.group, len(message.parts), now_ms)
+                caps.halt(txn, message.group, message.size, now_ms)
         return verdicts
 
     return gate
@@ -53,36 +58,47 @@ def gate_with(pepper: bytes, house: House = _HOUSE, hours: QuietHours = ANY_HOUR
 def judge_with(pepper: bytes, house: House, hours: QuietHours, spent: Spent) -> Gate:
     """As the gate, but it changes nothing: for whoever only wants to know."""
 
-    def judge(txn: Txn, messages: list[Message], now_ms: int) -> list[Verdict]:
+    def judge(txn: Txn, messages: Sequence[Asked], now_ms: int) -> list[Verdict]:
         known: dict[int, Campaign | None] = {0: None}
         rooms: dict[int, int] = {}
         verdicts = []
+        any_refusal = suppressions.any_known(txn)
+        any_hours = hours is not ANY_HOUR
+        plain = set[int]()  # groups about whose rows there is nothing to be asked one by one
         for message in messages:
             group = message.group
+            if group in plain and message.state is State.QUEUED:
+                verdicts.append(SEND)
+                continue
             if group not in known:
                 known[group] = campaign = CAMPAIGNS.get(txn, group)
                 left = caps.room(txn, campaign, spent)
                 if left is not None:
                     rooms[group] = left
             verdict = _of_campaign(known[group], message, house)
-            if verdict.sends:
+            is_asked = any_refusal or message.purpose in NEEDED
+            if verdict is SEND and is_asked:
                 verdict = may_text(txn, message, pepper)
-            if verdict.sends and all(part.state is State.QUEUED for part in message.parts):
-                if hours.of(message.purpose):
+            if verdict is SEND and message.waiting_parts == message.size:
+                if any_hours and hours.of(message.purpose):
+                    is_asked = True
                     zones = zones_of(message.number, house.time_zone)
                     verdict = quiet.may_disturb(message, zones, hours, now_ms)
-                if verdict.sends and group in rooms:
-                    if len(message.parts) > rooms[group]:
+                if verdict is SEND and group in rooms:
+                    is_asked = True
+                    if message.size > rooms[group]:
                         verdict = CAPPED
                     else:
-                        rooms[group] -= len(message.parts)
+                        rooms[group] -= message.size
+            if verdict is SEND and group and not is_asked and message.state is State.QUEUED:
+                plain.add(group)
             verdicts.append(verdict)
         return verdicts
 
     return judge
 
 
-def _of_campaign(campaign: Campaign | None, message: Message, house: House) -> Verdict:
+def _of_campaign(campaign: Campaign | None, message: Asked, house: House) -> Verdict:
     if campaign is None:
         return SEND
     if message.state is State.ACCEPTED and campaign.stage is not Stage.CANCELLED:

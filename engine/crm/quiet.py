@@ -17,7 +17,7 @@ from typing import Final
 from engine.config import Hours, QuietHours
 from engine.crm.people.zones import Zones, clock
 from engine.errors import Invalid, InvalidParam
-from engine.traffic.messages import SEND, Lane, Message, State, Verdict
+from engine.traffic.messages import SEND, Asked, Lane, State, Verdict
 
 SPREAD_MS: Final = 30 * 60_000  # what was held over night goes in the first half hour, not in the first minute
 
@@ -30,7 +30,7 @@ _EPOCH_WEEKDAY: Final = 3  # a Thursday, and Monday is 0
 Span = tuple[int, int]  # from, and just before; seconds
 
 
-def may_disturb(message: Message, zones: Zones, quiet: QuietHours, now_ms: int) -> Verdict:
+def may_disturb(message: Asked, zones: Zones, quiet: QuietHours, now_ms: int) -> Verdict:
     """SEND, HELD until `message` may go, or EXPIRED where it would be too late by then.
 
     A one-time password and an answer to somebody who has just written go at any hour.

@@ -262,6 +262,16 @@ class Octets(Keyed):
         """Write or replace."""
         txn.raw.put(self._key(key), octets, db=txn.handles[self.name])
 
+    def find_many(self, txn: Txn, keys: list[bytes]) -> dict[bytes, bytes]:
+        """The octets of these packed keys; those that are not there are left out."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
+
+    def put_many(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
+        """Write or replace these packed keys and their octets."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            cursor.putmulti(items)
+
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove."""
         return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))

@@ -4,7 +4,7 @@ Sequence numbers step by one from 1.  What happens to rows of a campaign is told
 many events, and stands under the number of its last.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -43,9 +43,13 @@ def append(txn: Txn, kind: str, at_ms: int, subject: str, **detail: Any) -> int:
     return sequence
 
 
-def append_rows(txn: Txn, kind: str, at_ms: int, campaign: str, messages: Iterable[int]) -> None:
-    """Add an event of `kind`, one of PACKED_KINDS, for each of these messages of one campaign."""
-    code = PACKED_KINDS.index(kind)
+def entry(kind: str, message: int) -> bytes:
+    """What a pack holds of an event of `kind`, one of PACKED_KINDS."""
+    return bytes([PACKED_KINDS.index(kind)]) + message.to_bytes(8, "big")
+
+
+def append_rows(txn: Txn, at_ms: int, campaign: str, entries: bytes) -> None:
+    """Add the events of messages of one campaign that these entries tell, one behind the other."""
     sequence, octets, count, since_ms = newest(txn), b"", 0, at_ms
     last = EVENTS.find(txn, sequence) if sequence else None
     if last is not None and last.kind == PACK and last.subject == campaign:
@@ -55,12 +59,10 @@ def append_rows(txn: Txn, kind: str, at_ms: int, campaign: str, messages: Iterab
             EVENTS.remove_quietly(txn, sequence)
         else:
             count = 0
-    packed = bytearray(octets)
-    for identifier in messages:
-        packed += bytes([code]) + identifier.to_bytes(8, "big")
-        count += 1
-        sequence += 1
-    detail = {"count": count, "entries": bytes(packed)}
+    added = len(entries) // _ENTRY_OCTETS
+    count += added
+    sequence += added
+    detail = {"count": count, "entries": octets + entries}
     EVENTS.put(txn, sequence, Event(PACK, since_ms, campaign, detail))
 
 

@@ -308,6 +308,11 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
     return unknown
 
 
+def has_unproven(txn: Txn, sim: int) -> bool:
+    """Whether any part is unknown on the SIM."""
+    return next(UNPROVEN.scan(txn, sim), None) is not None
+
+
 def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
     """(message, part, what is known) of each unknown part on a SIM."""
     for (_, identifier, index), row in UNPROVEN.scan(txn, sim):
@@ -335,7 +340,7 @@ def _follow(txn: Txn, sim: int, proven: Unproven, reference: int) -> None:
             UNPROVEN.put(txn, key, msgspec.structs.replace(row, after=reference))
     known = sims.find(txn, sim)
     if (known.reference, known.sent) == (proven.after, proven.sent):
-        sims.SIMS.put(txn, sim, msgspec.structs.replace(known, reference=reference))
+        sims.put(txn, known._replace(reference=reference))
 
 
 def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> Message:

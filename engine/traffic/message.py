@@ -6,10 +6,10 @@ without an intent counts as sending once another part has one.
 `group` is opaque here: a campaign's id, or 0.  Where messages are kept is not known here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -132,6 +132,43 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     flash: bool = False
     packed_row: int = -1  # where it is a row of a sheet still, and no record of its own
 
+    @property
+    def size(self) -> int:
+        """Its parts."""
+        return len(self.parts)
+
+    @property
+    def waiting_parts(self) -> int:
+        """Those of its parts that nobody has claimed."""
+        return sum(part.state is State.QUEUED for part in self.parts)
+
+
+class Asked(Protocol):
+    """What the gate is asked about: a message, or a row that stands in the line as if it were one."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def group(self) -> int: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def lane(self) -> Lane: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def in_reply_to(self) -> int: ...
+    @property
+    def expires_ms(self) -> int: ...
+    @property
+    def packed_row(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def waiting_parts(self) -> int: ...
+
 
 class Due(msgspec.Struct, frozen=True, array_like=True):
     """What the scheduler must know of a waiting message: `sim` is the one its earlier parts left by, or 0."""
@@ -175,7 +212,7 @@ class Sending(StrEnum):
     CANCELLED = "cancelled"
 
 
-Gate = Callable[[Txn, "list[Message]", int], "list[Verdict]"]
+Gate = Callable[[Txn, Sequence[Asked], int], list[Verdict]]
 Feed = Callable[[Txn, int, int], int]
 
 
@@ -189,6 +226,11 @@ def envelope(message: Message, validity_s: int | None = None) -> sms.Envelope:
     return _envelope(
         message.alphabet, message.national, message.transliterate, message.flash, message.wants_report, validity_s
     )
+
+
+def envelope_of_row(validity_s: int, *, wants_report: bool) -> sms.Envelope:
+    """The same for a row of a campaign."""
+    return _envelope("auto", "off", False, False, wants_report, validity_s)
 
 
 # Neighbours say the same, and to make one takes as long as to encode a text.

@@ -29,6 +29,7 @@ from engine.traffic.message import (
     PURPOSES,
     SEND,
     WAITING,
+    Asked,
     Due,
     Feed,
     Gate,
@@ -43,6 +44,7 @@ from engine.traffic.message import (
     Verdict,
     concatenation_of,
     envelope,
+    envelope_of_row,
     name,
     pinned_to,
     rolled_up,
@@ -62,6 +64,7 @@ __all__ = [
     "TABLES",
     "TALLY",
     "WAITING",
+    "Asked",
     "Due",
     "Feed",
     "Gate",
@@ -76,10 +79,12 @@ __all__ = [
     "Verdict",
     "cancel",
     "cancel_all",
+    "concatenation_of",
     "count",
     "end",
     "enqueue",
     "envelope",
+    "envelope_of_row",
     "fail_rest",
     "find",
     "get",
@@ -188,7 +193,7 @@ def _put(txn: Txn, message: Message) -> None:
 
 def _end_row(txn: Txn, message: Message, state: State, reason: str, now_ms: int) -> Message:
     """Let the row's slot say that it ended without being sent."""
-    opened = slots.Slots(txn)
+    opened = slots.opened(txn)
     attempt = message.parts[0].attempt
     opened.put(message.group, message.packed_row, state, attempt, reason=slots.CODES[reason], sent_ms=now_ms)
     opened.flush()
@@ -217,7 +222,7 @@ def report_row(txn: Txn, message: Message, outcome: int, state: State, reason: s
     delay_s = (now_ms - part.sent_ms) // 1000
     if reason not in slots.CODES or not 0 <= delay_s <= slots.LONGEST_REPORT_S:
         return False
-    opened = slots.Slots(txn)
+    opened = slots.opened(txn)
     flags = slots.HAS_OUTCOME | (slots.HAS_REFERENCE if part.reference >= 0 else 0)
     opened.put(
         message.group, message.packed_row, state, part.attempt, max(part.reference, 0), outcome,
@@ -254,7 +259,7 @@ def _tell(txn: Txn, message: Message, now_ms: int) -> None:
     if message.state in NEWS:
         kind = f"message.{message.state.slug}"
         if message.packed_row >= 0 and not message.reason and kind in events.PACKED_KINDS:
-            events.append_rows(txn, kind, now_ms, ids.render("cmp", message.group), (message.id,))
+            events.append_rows(txn, now_ms, ids.render("cmp", message.group), events.entry(kind, message.id))
             return
         detail: dict[str, Any] = {"reason": message.reason} if message.reason else {}
         if message.error >= 0:

@@ -1,8 +1,9 @@
 """The page: which part each modem is writing, in shared memory that outlives the process.
 
 One line of 64 octets a SIM, two parts in each: the one on the line, and the one before it, whose outcome may not be
-committed yet.  A part is entered just before the first octet of its PDU is written, without a flush; a killed process
-leaves the page as it was.  After a power loss it is not to be trusted: then it names another boot, or none.
+committed yet.  A part is entered (engine/_flights.pyx) just before the first octet of its PDU is written, without a
+flush; a killed process leaves the page as it was.  After a power loss it is not to be trusted: then it names another
+boot, or none.
 """
 
 import mmap
@@ -49,7 +50,6 @@ class Page:
             os.close(descriptor)
         self._boot = boot[:_BOOT_OCTETS].ljust(_BOOT_OCTETS, b"\0")
         self._lines: dict[int, int] = {}
-        self._turns: dict[int, int] = {}
         self._left = self._read()
 
     def _read(self) -> dict[tuple[int, int, int], Entry] | None:
@@ -84,8 +84,13 @@ class Page:
     def _offset(line: int, place: int) -> int:
         return line * _LINE_OCTETS + _FIRST_PLACE + place * _PLACE_OCTETS
 
-    def give(self, sim: int, message: int, part: int) -> None:
-        """The first octet of the part's PDU is about to be written.  Raises RuntimeError beyond 1,024 SIMs."""
+    @property
+    def memory(self) -> mmap.mmap:
+        """All of it, for whoever enters parts."""
+        return self._memory
+
+    def line_of(self, sim: int) -> int:
+        """Where the SIM's line begins.  Raises RuntimeError beyond 1,024 SIMs."""
         line = self._lines.get(sim)
         if line is None:
             line = len(self._lines) + 1
@@ -93,15 +98,7 @@ class Page:
                 raise RuntimeError(f"the page has room for {LINES} SIMs")
             self._lines[sim] = line
             _SIM.pack_into(self._memory, line * _LINE_OCTETS, sim)
-        # What stands in the other place may have no committed outcome yet.
-        turn = self._turns[sim] = 1 - self._turns.get(sim, 1)
-        _PLACE.pack_into(self._memory, self._offset(line, turn), message, part, GIVEN, 0)
-
-    def end(self, sim: int, message: int, part: int, how_far: int, reference: int = 0) -> None:
-        """The outcome of the part that was given last is known."""
-        line = self._lines.get(sim)
-        if line is not None:
-            _PLACE.pack_into(self._memory, self._offset(line, self._turns[sim]), message, part, how_far, reference)
+        return line * _LINE_OCTETS
 
     def close(self) -> None:
         """Unmap it."""

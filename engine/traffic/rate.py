@@ -13,13 +13,13 @@ class Rate:
     def __init__(self) -> None:
         self._accepted: deque[tuple[int, int]] = deque()  # second, parts
 
-    def accepted(self, now_ms: int) -> None:
-        """The network took a part."""
+    def accepted(self, now_ms: int, parts: int) -> None:
+        """The network took so many parts."""
         second = now_ms // 1000
         if self._accepted and self._accepted[-1][0] == second:
-            self._accepted[-1] = (second, self._accepted[-1][1] + 1)
+            self._accepted[-1] = (second, self._accepted[-1][1] + parts)
         else:
-            self._accepted.append((second, 1))
+            self._accepted.append((second, parts))
 
     def per_s(self, now_ms: int, modems: int) -> float:
         """Parts a second; until there are any, what that many modems are taken to do."""

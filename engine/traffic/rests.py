@@ -19,6 +19,10 @@ class Rests:
         self._refusals: dict[int, int] = {}
         self._until_ms: dict[int, int] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything was refused lately, or any SIM rests."""
+        return bool(self._refusals or self._until_ms)
+
     def refused(self, sim: int, now_ms: int) -> int:
         """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
         refusals = self._refusals.get(sim, 0) + 1

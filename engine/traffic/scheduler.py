@@ -21,21 +21,20 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
+from engine._flights import Flight, Flights, Packed, Seat, packed
 from engine._queue import DueLine
 from engine.config import Limits
 from engine.errors import ModemError, StoreError, SubmitRefused
-from engine.modem.pool import Modem, Submission
 from engine.store.environment import Store
 from engine.store.table import Note
 from engine.traffic import intents, messages, page, retry, sheets
-from engine.traffic.ahead import RECALLED, Ahead, Claim
+from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
-from engine.traffic.seats import Aloft, Seat
-from engine.traffic.settling import QUOTA, Choice, Claimed, Flight, Landed, Packed, Rules, recover, settle
+from engine.traffic.settling import QUOTA, Claimed, Rules, recover, settle
 from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
@@ -65,10 +64,6 @@ class Scheduler:
         self._page = Page(store.directory, page.boot_of_this_machine())
         self._line = DueLine()
         self._rows: dict[int, Packed] = {}
-        self._seats: dict[str, Seat] = {}
-        self._wanting: dict[str, Seat] = {}
-        self._flying: dict[int, Aloft] = {}
-        self._landed: list[Landed] = []
         # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
         self._pins: dict[int, int] = {}
         self._pinned: dict[int, deque[int]] = {}
@@ -76,50 +71,31 @@ class Scheduler:
         self._feeder = Feeder(store, feed, now_ms, lambda: self.waiting_parts < self._wanted_parts())
         self._wake = asyncio.Event()
         self._rate = Rate()
+        self._flights = Flights(
+            self._page, self._rests, now_ms, self._wake.set, self._reload, self._settle_error, bool(limits)
+        )
+        self.on_wanted = self._flights.on_wanted
+        self.on_given = self._flights.on_given
+        self.on_done = self._flights.on_done
+        self.on_lost = self._flights.on_lost
         self._turning = False
         self._stopping = False
         store.beside = self._ahead
         store.follow(self._follow)
 
-    # -- what the modems tell
+    # -- what the modems tell: `on_wanted`, `on_given`, `on_done` and `on_lost` are those of the flights
 
-    def on_wanted(self, modem: Modem) -> None:
-        """A modem has nothing ahead and could take a part."""
-        seat = self._seats.get(modem.port)
-        if seat is None or seat.modem is not modem or seat.sim != int(modem.imsi):
-            seat = self._seats[modem.port] = Seat(modem)
-        for flight, job in [entry for entry in seat.flights if entry[1].is_withdrawn]:
-            # By a change that may have been refused itself: then nobody else has put it back.
-            self._land(flight, job, ModemError("taken back"))
-        self._wanting[modem.port] = seat
-        self._wake.set()
-
-    def on_given(self, _: Modem, job: Submission) -> None:
-        """The first octet of a part's PDU is about to be written."""
-        flight: Flight = job.tag
-        flight.given_ms = self._now_ms()
-        self._page.give(flight.sim, flight.message, flight.part)
-
-    def on_done(self, _: Modem, job: Submission) -> None:
-        """A part has its outcome."""
-        flight: Flight = job.tag
-        outcome = job.outcome
-        if isinstance(outcome, int):
-            self._page.end(flight.sim, flight.message, flight.part, page.ACCEPTED, outcome)
-            self._rests.accepted(flight.sim)
-            self._rate.accepted(self._now_ms())
-            self._land(flight, job, None, outcome)
-            return
-        error = outcome or ModemError("the modem was not free any more")
+    def _settle_error(self, flight: Flight, error: ModemError | None) -> None:
+        """A part was not accepted, or was taken back where there is no error."""
+        error = error or ModemError("the modem was not free any more")
         if isinstance(error, SubmitRefused):
-            self._page.end(flight.sim, flight.message, flight.part, page.NOT_SENT)
+            self._flights.not_sent(flight)
+            if own := self._pinned.get(flight.sim):
+                # What follows it waits with it.
+                with contextlib.suppress(ValueError):
+                    own.remove(flight.message)
         self._let_rest(flight.sim, error)
-        self._land(flight, job, error)
-
-    def on_lost(self, modem: Modem) -> None:
-        """A modem is gone; what it had in flight has landed as an error of its own."""
-        self._seats.pop(modem.port, None)
-        self._wanting.pop(modem.port, None)
+        self._flights.land(flight, error)
 
     # -- what the store tells
 
@@ -132,7 +108,8 @@ class Scheduler:
             elif line == GROUPS.name:
                 self._regroup(key[0], value)
             elif line == RECALLED:
-                self._take_back(value)
+                self._ahead.remove(value)
+                self._flights.take_back(value)
             else:
                 continue
             self._wake.set()
@@ -142,9 +119,7 @@ class Scheduler:
             self._line.remove(identifier)
             self._pins.pop(identifier, None)
             self._rows.pop(identifier, None)
-        elif identifier in self._flying:
-            self._flying[identifier].is_stale = True
-        else:
+        elif not self._flights.is_news(identifier):
             # It has a record by now.
             self._rows.pop(identifier, None)
             if due.sim and due_ms <= self._now_ms():
@@ -157,10 +132,13 @@ class Scheduler:
             self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight)
 
     def _take_rows(self, group: int, feeding: Feeding) -> None:
-        lane, weight, due_ms = feeding.bulk.lane, feeding.bulk.weight, feeding.due_ms
-        for waiting in feeding.rows:
-            self._rows[waiting.row.id] = Packed(group, waiting, feeding)
-            self._line.push(waiting.row.id, group, lane, due_ms, waiting.parts, weight)
+        bulk, rows, push = feeding.bulk, self._rows, self._line.push
+        for row in packed(
+            group, feeding, State.QUEUED, bulk.lane, bulk.weight, bulk.purpose, feeding.fed.expires_ms,
+            bulk.report_percent,
+        ):  # fmt: skip
+            rows[row.id] = row
+            push(row.id, group, bulk.lane, feeding.due_ms, row.size, bulk.weight)
 
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
@@ -171,17 +149,6 @@ class Scheduler:
             self._feeder.cancel(self._line.drop(group))
         self._feeder.look_again()
 
-    def _take_back(self, claim: Claim) -> None:
-        """A change has put a claim back: its modem wants another."""
-        self._ahead.remove(claim)
-        for seat in self._seats.values():
-            for flight, job in seat.flights:
-                if job is claim.job:
-                    seat.drop(job)
-                    self._come_down(flight.message)
-                    self._wanting[seat.modem.port] = seat
-                    return
-
     def nudge(self) -> None:
         """The clock was set: look again at what is due."""
         self._feeder.look_again()
@@ -190,13 +157,20 @@ class Scheduler:
     # -- what others may ask
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is in the air, and every outcome is on its way into the store."""
+        return not (self._flights or self._flights.landed)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
         next_due = self._line.next_due_ms()
         if not self._feeder.is_idle or any(self._pinned.values()):
             return False
-        return not (self._flying or self._landed or self._turning) and (
-            len(self._line) == 0 or (next_due is not None and next_due > self._now_ms())
+        return (
+            self.is_quiet
+            and not self._turning
+            and (len(self._line) == 0 or (next_due is not None and next_due > self._now_ms()))
         )
 
     @property
@@ -214,7 +188,7 @@ class Scheduler:
 
     def rate_per_s(self) -> float:
         """Parts the rack sends a second, as measured lately; until then what its modems are taken to do."""
-        return self._rate.per_s(self._now_ms(), len(self._seats))
+        return self._rate.per_s(self._now_ms(), len(self._flights.seats))
 
     # -- the work
 
@@ -222,13 +196,13 @@ class Scheduler:
         """Pick nothing more and wait up to `patience_s` for what is in the air; how many parts still are."""
         self._stopping = self._feeder.is_stopping = True
         until = time.monotonic() + patience_s
-        while (self._flying or self._landed or self._turning) and time.monotonic() < until:  # noqa: ASYNC110
+        while (not self.is_quiet or self._turning) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # three conditions, asked once in a process's life
-        return len(self._flying)
+        return len(self._flights)
 
     async def finish(self) -> None:
         """Write the outcomes that landed since: the last thing before the store closes."""
-        landed, self._landed = self._landed, []
+        landed, self._flights.landed = self._flights.landed, []
         await self._store.write(settle, landed, [], self._now_ms(), self._rules)
 
     async def run(self) -> None:
@@ -250,9 +224,12 @@ class Scheduler:
             tasks.create_task(self._feeder.run(self._expire_pinned), name="feeder")
 
     async def _keep_turning(self) -> None:
+        flights = self._flights
         while True:
             self._wake.clear()
-            if self._landed or (self._wanting and (len(self._line) or any(self._pinned.values()))) or self._otp_short():
+            flights.is_called = False
+            waits = len(self._line) or any(self._pinned.values())
+            if flights.landed or (flights.wanting and waits) or self._otp_short():
                 self._turning = True
                 try:
                     if await self._turn():
@@ -269,7 +246,7 @@ class Scheduler:
             if next_rested is not None and (next_due is None or next_rested < next_due):
                 next_due = next_rested
             # Where no modem wants a part nothing goes, whatever comes due: one that does wakes us.
-            sleep_s = LONGEST_SLEEP_S if next_due is None or not self._wanting else (next_due - self._now_ms()) / 1000
+            sleep_s = LONGEST_SLEEP_S if next_due is None or not flights.wanting else (next_due - self._now_ms()) / 1000
             try:
                 async with asyncio.timeout(min(max(sleep_s, 0.001), LONGEST_SLEEP_S)):
                     await self._wake.wait()
@@ -278,75 +255,70 @@ class Scheduler:
 
     async def _turn(self) -> bool:
         """Settle and claim once; whether there was anything to do."""
-        now_ms = self._now_ms()
-        chosen: list[tuple[Seat, Choice]] = []
+        now_ms, flights = self._now_ms(), self._flights
+        if accepted := flights.take_accepted():
+            self._rate.accepted(now_ms, accepted)
+        chosen: list[tuple[Seat, Flight]] = []
         if not self._stopping:
             self._make_way()
-            for seat in list(self._wanting.values()):
-                if seat.has_one_ahead:
-                    del self._wanting[seat.modem.port]  # it asks again when that one begins
-                    continue
-                if self._rests.is_resting(seat.sim, now_ms):
-                    continue
-                choice = self._choose(seat.sim, now_ms)
-                if choice is not None:
-                    chosen.append((seat, choice))
-                    del self._wanting[seat.modem.port]
-                    # At once, so that no other modem chooses it in the same turn.
-                    self._go_up(choice.message)
-        landed, self._landed = self._landed, []
+            chosen = flights.choose(self._line, self._rows, self._pins, self._pinned, now_ms, self._choose)
+        landed, flights.landed = flights.landed, []
         if not chosen and not landed:
             return False
         if self.waiting_parts < self._wanted_parts():
             self._feeder.wake()
-        choices = [choice for _, choice in chosen]
         try:
-            claims = await self._store.write(settle, landed, choices, now_ms, self._rules)
+            claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
-            self._landed = landed + self._landed
-            for seat, choice in chosen:
-                self._come_down(choice.message)
-                if choice.packed is not None:
-                    self._rows[choice.message] = choice.packed
-                self._pinned.setdefault(choice.sim, deque()).append(choice.message)
-                self._want_again(seat)
+            flights.landed = landed + flights.landed
+            for seat, flight in chosen:
+                self._ahead.remove(flight)
+                flights.come_down(flight.message)
+                if flight.packed is not None:
+                    self._rows[flight.message] = flight.packed
+                self._pinned.setdefault(flight.sim, deque()).append(flight.message)
+                flights.want(seat)
             raise
-        for (seat, choice), claimed in zip(chosen, claims, strict=True):
-            self._launch(seat, choice, claimed)
+        for (seat, flight), claimed in zip(chosen, claims, strict=True):
+            if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
+                # The modem went, or a change took the part back between its commit and now; the note of that has been
+                # here already, or finds nothing to do.
+                flights.land(flight, ModemError("the modem was not free any more"))
+                flights.want(seat)
         return True
-
-    def _want_again(self, seat: Seat) -> None:
-        if self._seats.get(seat.modem.port) is seat:
-            self._wanting[seat.modem.port] = seat
 
     def _otp_short(self) -> int:
         """Parts of `otp` messages that find no modem that wants one."""
-        return max(0, self._line.ready_parts(self._now_ms(), Lane.OTP) - len(self._wanting))
+        return max(0, self._line.ready_parts(self._now_ms(), Lane.OTP) - len(self._flights.wanting))
 
     def _make_way(self) -> None:
         """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
         if not (short := self._otp_short()):
             return
         # Who began first is free first.
-        for seat in sorted(self._seats.values(), key=lambda seat: seat.flights[0][0].at_ms if seat.flights else 0):
+        for _, seat, own in sorted(
+            ((own[0].at_ms, seat, own) for seat in self._flights.seats.values() if (own := seat.flights)),
+            key=lambda entry: entry[0],
+        ):
             if not short:
                 return
-            for flight, job in seat.flights:
-                if flight.lane != Lane.OTP and job.withdraw():
-                    self._land(flight, job, ModemError("an otp message goes first"))
-                    self._wanting[seat.modem.port] = seat
+            for flight in own:
+                if flight.lane != Lane.OTP and flight.withdraw():
+                    self._flights.land(flight, ModemError("an otp message goes first"))
+                    self._flights.want(seat)
                     short -= 1
                     break
 
-    def _choose(self, sim: int, now_ms: int) -> Choice | None:
-        """The message whose next part this SIM sends: an `otp`, the one under way on it, else whose turn it is."""
+    def _choose(self, seat: Seat, now_ms: int) -> Flight | None:
+        """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is."""
+        sim = seat.sim
         taken = self._line.pop(now_ms, Lane.OTP)
         own = self._pinned.get(sim)
         while taken is None and own:
             identifier = own.popleft()
             # It may have come back into the line since, for any SIM.
             if identifier not in self._line:
-                return Choice(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
+                return Flight(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
         while True:
             if taken is None:
                 taken = self._line.pop(now_ms)
@@ -355,45 +327,34 @@ class Scheduler:
             identifier, _, lane, _ = taken
             pin = self._pins.pop(identifier, 0)
             if pin in (0, sim):
-                return Choice(identifier, sim, lane, self._rows.pop(identifier, None))
+                return Flight(identifier, sim, lane, self._rows.pop(identifier, None))
             self._pinned.setdefault(pin, deque()).append(identifier)
             taken = None
 
-    def _launch(self, seat: Seat, choice: Choice, claimed: Claimed) -> None:
-        """Give the part to its modem, or do as the verdict says with the message and use the modem for another."""
-        verdict, message, job = claimed.verdict, claimed.message, claimed.job
-        if job is None or message is None:
-            self._come_down(choice.message)
-            self._want_again(seat)
+    def _takes(self, seat: Seat, flight: Flight, claimed: Claimed) -> bool:
+        """Whether the part goes; otherwise done as the verdict says, and the modem is free for another."""
+        verdict, message = claimed.verdict, claimed.message
+        if message is None or not verdict.sends:
+            self._flights.come_down(flight.message)
+            self._flights.want(seat)
             if claimed.is_full:
                 self._rests.until(seat.sim, claimed.full_ms)
             if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
-                self._put_aside(message, choice, verdict.reason, claimed.is_full)
-            return
-        if len(message.parts) > 1 and sum(part.state is State.QUEUED for part in message.parts) > 1:
+                self._put_aside(message, flight, verdict.reason, claimed.is_full)
+            return False
+        if message.waiting_parts > 1:
             # The next part goes behind this one, on the same SIM.
-            self._pinned.setdefault(choice.sim, deque()).appendleft(choice.message)
-        flight: Flight = job.tag
-        flight.seat = seat
-        seat.flights.append((flight, job))
-        if self._seats.get(seat.modem.port) is not seat:
-            self._land(flight, job, ModemError("the modem was not free any more"))
-            return
-        if job.is_withdrawn:
-            # Between its commit and now; the note of that has been here already, or finds nothing to do.
-            self._land(flight, job, ModemError("taken back"))
-            self._want_again(seat)
-            return
-        seat.modem.give(job)
+            self._pinned.setdefault(flight.sim, deque()).appendleft(flight.message)
+        return True
 
-    def _put_aside(self, message: Message, choice: Choice, reason: str, is_full: bool) -> None:
+    def _put_aside(self, message: Message, flight: Flight, reason: str, is_full: bool) -> None:
         """The gate keeps it without a time: its group is parked, or another SIM must take it."""
         pin = messages.pinned_to(message)
         if pin:
             self._pins[message.id] = pin
-        if choice.packed is not None and message.packed_row >= 0:
-            self._rows[message.id] = choice.packed
-        waiting = max(1, sum(part.state is State.QUEUED for part in message.parts))
+        if flight.packed is not None and message.packed_row >= 0:
+            self._rows[message.id] = flight.packed
+        waiting = max(1, message.waiting_parts)
         # Where only this recipient has had enough from that SIM, others may go before it asks again.
         due_ms = self._now_ms() + RECIPIENT_WAIT_MS if reason == QUOTA and not is_full else message.due_ms
         self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight)
@@ -403,37 +364,12 @@ class Scheduler:
                 if GROUPS.find(txn, message.group) == Sending.PAUSED:
                     self._line.park(message.group)
 
-    def _go_up(self, identifier: int) -> None:
-        aloft = self._flying.get(identifier)
-        if aloft is None:
-            aloft = self._flying[identifier] = Aloft()
-        aloft.parts += 1
-
-    def _come_down(self, identifier: int) -> None:
-        aloft = self._flying[identifier]
-        aloft.parts -= 1
-        if not aloft.parts:
-            del self._flying[identifier]
-            if aloft.is_stale:
-                self._reload(identifier)
-
     def _reload(self, identifier: int) -> None:
         with self._store.read() as txn:
             message = messages.find(txn, identifier)
             due = None if message is None else DUE.find(txn, (message.lane, message.due_ms, identifier))
         if message is not None and due is not None:
             self._line_up(message.lane, message.due_ms, identifier, due)
-
-    def _land(self, flight: Flight, job: Submission, error: ModemError | None, reference: int = -1) -> None:
-        if isinstance(flight.seat, Seat):
-            flight.seat.drop(job)
-        self._landed.append(Landed(flight, reference, error))
-        if isinstance(error, SubmitRefused) and (own := self._pinned.get(flight.sim)):
-            # What follows it waits with it.
-            with contextlib.suppress(ValueError):
-                own.remove(flight.message)
-        self._come_down(flight.message)
-        self._wake.set()
 
     def _let_rest(self, sim: int, error: ModemError) -> None:
         if isinstance(error, SubmitRefused) and retry.blame(error.cms, error.cme) is retry.Blame.SIM:
@@ -449,7 +385,7 @@ class Scheduler:
 
     async def _expire_pinned(self) -> None:
         """End what waited past its deadline for a SIM that may never come back."""
-        present = {seat.sim for seat in self._seats.values()}
+        present = {seat.sim for seat in self._flights.seats.values()}
         waiting = [identifier for sim, own in self._pinned.items() if sim not in present for identifier in own]
         if not waiting:
             return

@@ -5,8 +5,7 @@ their slots, with one word for all of them to the tally and the event log.  Ever
 (engine/traffic/intents.py), and says the same.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -14,19 +13,19 @@ from typing import Final
 import msgspec
 
 from engine import numbers, sms
+from engine._flights import Flight
+from engine._settling import Rows, alike
 from engine.config import Limits
-from engine.errors import ModemError, SubmitRefused, SubmitUnknown
+from engine.errors import SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
 from engine.store.table import Txn
 from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots
-from engine.traffic.ahead import Ahead, Claim
+from engine.traffic.ahead import Ahead
 from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
-from engine.traffic.message import Gate, Message, Pick, State, Verdict
+from engine.traffic.message import Asked, Gate, Message, Pick, State, Verdict
 from engine.traffic.page import Page
 from engine.traffic.receipts import EARLY
-from engine.traffic.sheets import Feeding, Waiting
-from engine.traffic.slots import Slots
 from engine.traffic.spending import Spending
 
 QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
@@ -36,57 +35,15 @@ QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
 _STEPS_S: Final = ((12 * 3600, 300), (24 * 3600, 1800), (30 * 86400, 86400))
 
 
-class Packed(msgspec.Struct, frozen=True, gc=False):
-    """Where a row is that stands in the line."""
-
-    group: int
-    waiting: Waiting
-    feeding: Feeding
-
-
-class Choice(msgspec.Struct, frozen=True, gc=False):
-    """A message whose next part the scheduler would like to send by a SIM."""
-
-    message: int
-    sim: int
-    lane: int
-    packed: Packed | None
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """A part that was claimed, until its outcome is known."""
-
-    message: int
-    part: int
-    sim: int
-    lane: int
-    attempt: int
-    at_ms: int
-    packed: Packed | None
-    number: int
-    claim: Claim | None = None
-    given_ms: int = 0  # the first octet of its PDU was written, 0: not yet
-    seat: object = None  # the scheduler's own
-
-
-class Landed(msgspec.Struct, frozen=True):
-    """What came of a flight: the modem's reference, or why there is none."""
-
-    flight: Flight
-    reference: int
-    error: ModemError | None
-
-
 class Claimed(msgspec.Struct, frozen=True):
-    """What became of a choice: the verdict, the message as it was found (None where there is none), and the job.
+    """What became of a flight that is no row in one part, or may not go: the verdict, and the message as it was found
+    (None where there is none).
 
     Where a quota of the SIM is reached, `full_ms` tells until when, and `is_full` whether for everybody.
     """
 
     verdict: Verdict
     message: Message | None
-    job: Submission | None
     full_ms: int = 0
     is_full: bool = False
 
@@ -101,9 +58,16 @@ class Rules:
     limits: Mapping[int, Limits] = field(default_factory=dict)
 
 
-def settle(txn: Txn, landed: list[Landed], choices: list[Choice], now_ms: int, rules: Rules) -> list[Claimed]:
-    """One turn's change; one answer per choice."""
-    return _Turn(txn, now_ms, rules).settle(landed, choices)
+def settle(txn: Txn, landed: list[Flight], chosen: list[Flight], now_ms: int, rules: Rules) -> list[Claimed | None]:
+    """One turn's change.  Those of the chosen that may go have their job then; one answer for each.
+
+    None for the ordinary: a row that may go.
+    """
+    turn = _Turn(txn, now_ms, rules)
+    turn.land(landed)
+    claimed = turn.claim(chosen)
+    turn.flush()
+    return claimed
 
 
 def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
@@ -118,72 +82,65 @@ class _Turn:
         self._txn = txn
         self._now_ms = now_ms
         self._rules = rules
-        self._slots = Slots(txn)
-        self._spending = Spending(txn)
-        self._tally: Counter[tuple[int, State]] = Counter()
-        self._sent: dict[int, list[int]] = {}
-        self._is_proven = UNPROVEN.count(txn) == 0
-        self._is_early = EARLY.count(txn) > 0
+        self._slots = slots.opened(txn)
+        self._rows = Rows(self._slots, now_ms)
         self._sims: dict[int, int] = {}
         self._full: dict[int, tuple[int, bool]] = {}
 
-    def settle(self, landed: list[Landed], choices: list[Choice]) -> list[Claimed]:
-        for one in landed:
-            if one.flight.claim is not None:
-                self._rules.ahead.remove(one.flight.claim)
-                one.flight.claim = None  # it leads back to the flight
-            if not (one.error is None and one.flight.packed is not None and self._land_row(one, one.flight.packed)):
-                self._flush()
-                self._land(one)
-            if self._is_early:
-                self._flush()
-                receipts.catch_up(self._txn, one.flight.sim, self._now_ms)
-        claimed = self._claim(choices)
-        self._flush()
-        return claimed
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what the rows moved: nobody else may look before."""
+        txn, rows = self._txn, self._rows
         self._slots.flush()
-        for (group, state), units in self._tally.items():
-            messages.count(self._txn, group, state, units)
-        self._tally.clear()
-        self._spending.save()
-        for group, sent in self._sent.items():
-            events.append_rows(self._txn, "message.sent", self._now_ms, ids.render("cmp", group), sent)
-        self._sent.clear()
+        if rows.moves:
+            spending = Spending(txn)
+            for group, moves in rows.moves.items():
+                for state, units in (
+                    (State.QUEUED, moves.queued), (State.SENDING, moves.sending), (State.SENT, moves.went)
+                ):  # fmt: skip
+                    if units:
+                        messages.count(txn, group, state, units)
+                spending.move(group, moves.spent)
+                if moves.sent:
+                    events.append_rows(txn, self._now_ms, ids.render("cmp", group), bytes(moves.sent))
+            spending.save()
+        if rows.references:
+            sims.accepted_all(txn, rows.references)
+        for flight in rows.reported:
+            key = (flight.sim, flight.reference, flight.number, self._now_ms)
+            REFERENCES.put(txn, key, Reference(flight.message, 0))
+        rows.clear()
 
     # -- outcomes
 
-    def _land_row(self, one: Landed, packed: Packed) -> bool:
-        """Settle a row in its slot; False where it is no row any more, or the claim is not this flight's."""
-        flight, now_ms = one.flight, self._now_ms
-        group, waiting, feeding = packed.group, packed.waiting, packed.feeding
-        slot = self._slots.get(group, waiting.number)
-        if slot[0] != State.SENDING or slot[7:] != (flight.sim, flight.at_ms):
-            return False
-        self._went(flight)
-        if self._is_proven:
-            sims.accepted(self._txn, flight.sim, one.reference)
-        else:
-            intents.conclude(self._txn, flight.sim, one.reference, now_ms)
-        self._slots.put(
-            group, waiting.number, State.SENT, flight.attempt, one.reference,
-            flags=slots.HAS_REFERENCE, sim=flight.sim, sent_ms=now_ms,
-        )  # fmt: skip
-        self._tally[group, State.SENDING] -= 1
-        self._tally[group, State.SENT] += 1
-        self._sent.setdefault(group, []).append(flight.message)
-        if sheets.wants_report(feeding.bulk, flight.message):
-            key = (flight.sim, one.reference, waiting.row.number, now_ms)
-            REFERENCES.put(self._txn, key, Reference(flight.message, 0))
-        return True
+    def land(self, landed: list[Flight]) -> None:
+        """Settle what landed, in its order."""
+        ahead, limits, rows = self._rules.ahead.flights, self._rules.limits, self._rows
+        # Where parts of a SIM are unknown, its next reference may tell of them.
+        doubted = set[int]()
+        if UNPROVEN.count(self._txn):
+            doubted = {sim for sim in {flight.sim for flight in landed} if intents.has_unproven(self._txn, sim)}
+        if limits:
+            for flight in landed:
+                if flight.error is None:
+                    self._went(flight)
+        place = rows.land(landed, 0, ahead, doubted)
+        while place < len(landed):
+            flight = landed[place]
+            ahead.pop(flight, None)
+            self.flush()
+            self._land(flight)
+            if intents.has_unproven(self._txn, flight.sim):
+                doubted.add(flight.sim)
+            place = rows.land(landed, place + 1, ahead, doubted)
+        if EARLY.count(self._txn):
+            self.flush()
+            for sim in {flight.sim for flight in landed}:
+                receipts.catch_up(self._txn, sim, self._now_ms)
 
-    def _land(self, one: Landed) -> None:
-        flight, error, txn, now_ms = one.flight, one.error, self._txn, self._now_ms
-        self._is_proven = False
+    def _land(self, flight: Flight) -> None:
+        error, txn, now_ms = flight.error, self._txn, self._now_ms
         if error is None:
-            self._went(flight)
-            intents.mark_sent(txn, flight.message, flight.part, one.reference, now_ms)
+            intents.mark_sent(txn, flight.message, flight.part, flight.reference, now_ms)
         elif isinstance(error, SubmitRefused):
             self._refund(flight)
             decision = retry.decide(error.cms, error.cme, flight.attempt, self._rules.random)
@@ -206,7 +163,7 @@ class _Turn:
         if limits is not None:
             quotas.refund(self._txn, flight.sim, flight.number, flight.at_ms, limits)
 
-    def _gate(self, txn: Txn, asked: list[Message], now_ms: int) -> list[Verdict]:
+    def _gate(self, txn: Txn, asked: Sequence[Asked], now_ms: int) -> list[Verdict]:
         """The gate, and behind it the quotas of the SIMs: what passes is spent."""
         verdicts = self._rules.gate(txn, asked, now_ms)
         if not self._rules.limits:
@@ -216,14 +173,13 @@ class _Turn:
             for message, verdict in zip(asked, verdicts, strict=True)
         ]
 
-    def _spent(self, message: Message, now_ms: int) -> Verdict:
+    def _spent(self, message: Asked, now_ms: int) -> Verdict:
         sim = self._sims[message.id]
         limits = self._rules.limits.get(sim)
         if limits is None:
             return messages.SEND
         # A message that has begun must be able to end: its first part asks for room for all.
-        parts = sum(part.state is State.QUEUED for part in message.parts)
-        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, parts)
+        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, message.waiting_parts)
         if not until_ms:
             return messages.SEND
         self._full[message.id] = until_ms, quotas.sim_room(self._txn, sim, now_ms, limits) > 0
@@ -231,67 +187,62 @@ class _Turn:
 
     # -- intents
 
-    def _claim(self, choices: list[Choice]) -> list[Claimed]:
-        self._sims = {choice.message: choice.sim for choice in choices} if self._rules.limits else {}
-        rows: list[tuple[int, Message]] = []
-        others: list[int] = []
-        for place, choice in enumerate(choices):
-            message = self._row(choice) if choice.packed is not None else None
-            if message is None:
-                others.append(place)
-            else:
-                rows.append((place, message))
-        answers: dict[int, Claimed] = {}
+    def claim(self, chosen: list[Flight]) -> list[Claimed | None]:
+        """Write the intents of what may go."""
+        self._sims = {flight.message: flight.sim for flight in chosen} if self._rules.limits else {}
+        answers: dict[Flight, Claimed] = {}
+        rows, others = self._rows.sorted(chosen)
         if others:
-            self._flush()
-            picks = [Pick(choices[place].message, choices[place].sim) for place in others]
-            for place, claimed in zip(others, intents.claim(self._txn, picks, self._now_ms, self._gate), strict=True):
-                answers[place] = self._recorded(choices[place], claimed)
-        verdicts = self._gate(self._txn, [message for _, message in rows], self._now_ms) if rows else []
-        for (place, message), verdict in zip(rows, verdicts, strict=True):
-            answers[place] = self._claim_row(choices[place], message, verdict)
-        return [answers[place] for place in range(len(choices))]
+            self.flush()
+            self._claim_recorded(others, answers)
+        if rows:
+            self._claim_rows(rows, answers)
+        return [answers.get(flight) for flight in chosen] if answers else [None] * len(chosen)
 
-    def _row(self, choice: Choice) -> Message | None:
-        """The message of a row that can be claimed in its slot, or None."""
-        if choice.packed is None:
-            return None
-        packed = choice.packed
-        group, waiting, feeding = packed.group, packed.waiting, packed.feeding
-        slot = self._slots.get(group, waiting.number)
-        if slot[0] != slots.WAITING or waiting.parts != 1 or feeding.fed.expires_ms <= self._now_ms:
-            return None
-        return sheets.message_of(group, waiting.number, waiting.row, feeding.bulk, feeding.fed, slot, waiting.text, 1)
+    def _claim_recorded(self, chosen: list[Flight], answers: dict[Flight, Claimed]) -> None:
+        picks = [Pick(flight.message, flight.sim) for flight in chosen]
+        for flight, claimed in zip(chosen, intents.claim(self._txn, picks, self._now_ms, self._gate), strict=True):
+            verdict, message, part = claimed
+            if message is None or not verdict.sends:
+                answers[flight] = Claimed(verdict, message, *self._full.get(flight.message, (0, False)))
+                continue
+            answers[flight] = Claimed(verdict, message)
+            flight.claim(part, message.group, message.number, message.parts[part].attempt + 1, self._now_ms)
+            envelope = messages.envelope(message, self._left_s(message.expires_ms))
+            lines = sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)
+            line = lines[part]
+            # AT+CMGS counts the TPDU, without the empty service centre in front of it.
+            flight.job = Submission(line, len(line) // 2 - 1, flight)
+            # From now on a change can take it back.
+            self._rules.ahead.flights[flight] = None
 
-    def _claim_row(self, choice: Choice, message: Message, verdict: Verdict) -> Claimed:
-        if not verdict.sends:
-            self._flush()
-            intents.obey(self._txn, Pick(choice.message, choice.sim), message, 0, verdict, self._now_ms)
-            return Claimed(verdict, message, None, *self._full.get(message.id, (0, False)))
-        attempt = message.parts[0].attempt + 1
-        self._slots.put(message.group, message.packed_row, State.SENDING, attempt, sim=choice.sim, sent_ms=self._now_ms)
-        self._tally[message.group, State.QUEUED] -= 1
-        self._tally[message.group, State.SENDING] += 1
-        self._spending.move(message.group, 1)
-        return Claimed(verdict, message, self._job(choice, message, 0, attempt))
+    def _claim_rows(self, chosen: list[Flight], answers: dict[Flight, Claimed]) -> None:
+        asked = [flight.packed for flight in chosen if flight.packed is not None]
+        verdicts = self._gate(self._txn, asked, self._now_ms)
+        going = chosen
+        if any(verdict is not messages.SEND for verdict in verdicts):
+            going = []
+            self.flush()
+            for flight, row, verdict in zip(chosen, asked, verdicts, strict=True):
+                if verdict.sends:
+                    going.append(flight)
+                    continue
+                message = sheets.message_in_line(self._txn, row)
+                intents.obey(self._txn, Pick(flight.message, flight.sim), message, 0, verdict, self._now_ms)
+                answers[flight] = Claimed(verdict, message, *self._full.get(flight.message, (0, False)))
+        place = 0
+        while place < len(going):
+            # Neighbours mostly say the same: then the text is measured and encoded once for all of them.
+            destinations = alike(going, place)
+            said, end = going[place].packed, place + len(destinations)
+            assert said is not None  # noqa: S101  what was chosen for its slot is a row
+            envelope = messages.envelope_of_row(self._left_s(said.expires_ms), wants_report=said.wants_report)
+            lines = sms.batch(destinations, said.text, None, envelope)
+            self._rows.claim(going[place:end], lines, self._rules.ahead.flights, Submission)
+            place = end
 
-    def _recorded(self, choice: Choice, claimed: intents.Claimed) -> Claimed:
-        verdict, message, part = claimed
-        if message is None or not verdict.sends:
-            return Claimed(verdict, message, None, *self._full.get(choice.message, (0, False)))
-        return Claimed(verdict, message, self._job(choice, message, part, message.parts[part].attempt + 1))
-
-    def _job(self, choice: Choice, message: Message, part: int, attempt: int) -> Submission:
-        """The submission of a claimed part; from now on a change can take it back."""
-        left_s = max(1, (message.expires_ms - self._now_ms) // 1000)
-        envelope = messages.envelope(message, _rounded(left_s))
-        line = sms.lines(numbers.from_key(message.number), message.text, envelope, message.concatenation)[part]
-        flight = Flight(message.id, part, choice.sim, choice.lane, attempt, self._now_ms, choice.packed, message.number)
-        # AT+CMGS counts the TPDU, without the empty service centre in front of it.
-        job = Submission(line, len(line) // 2 - 1, flight)
-        flight.claim = Claim(message.id, part, message.group, message.number, choice.sim, self._now_ms, job)
-        self._rules.ahead.add(flight.claim)
-        return job
+    def _left_s(self, expires_ms: int) -> int:
+        return _rounded(max(1, (expires_ms - self._now_ms) // 1000))
 
 
 def _rounded(left_s: int) -> int:

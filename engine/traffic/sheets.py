@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from engine import sms
+from engine._flights import Packed
 from engine._sheet import ROWS_MOST, Sheet, first_id, rows
 from engine.errors import CodecError, RecordBroken
 from engine.store import ids
@@ -235,6 +236,13 @@ def message_of(group: int, number: int, row: Row, bulk: Bulk, fed: Fed, slot: Sl
         parts=(only,) * parts,
         packed_row=number,
     )
+
+
+def message_in_line(txn: Txn, row: Packed) -> Message:
+    """A row that stands in the line, as a message."""
+    slot = slots.find(txn, row.group, row.packed_row)
+    feeding: Feeding = row.feeding
+    return message_of(row.group, row.packed_row, row.row, feeding.bulk, feeding.fed, slot, row.text, row.size)
 
 
 def composed(txn: Txn, group: int, number: int, row: Row, bulk: Bulk, fed: Fed, *, cancelled: bool) -> Message | None:

@@ -11,11 +11,11 @@ A state of 0 is a row that nothing has happened to yet.  170 slots are one value
 import struct
 from typing import Final
 
+from engine._slots import OCTETS, OF_A_SHEET, Slots
 from engine.store.table import Octets, Txn
 from engine.traffic.message import Part, State
 
-OCTETS: Final = 24
-OF_A_SHEET: Final = 170  # times 24: one page of the store, less its header
+# A sheet of slots is one page of the store, less its header.
 WAITING: Final = 0
 WRITTEN: Final = 255  # a state no message has: the row is a record of its own now
 
@@ -57,55 +57,21 @@ def find(txn: Txn, group: int, row: int) -> Slot:
     return _read(octets, offset) if offset + OCTETS <= len(octets) else EMPTY
 
 
-def _read(octets: bytes | bytearray, offset: int) -> Slot:
+def _read(octets: bytes, offset: int) -> Slot:
     state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms = _LAYOUT.unpack_from(octets, offset)
     return state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms
 
 
-class Slots:
-    """Slots that a transaction reads and writes: each sheet is read once, and written by `flush`.
-
-    Nobody else may look at those slots in the same transaction before that.
-    """
-
-    def __init__(self, txn: Txn) -> None:
-        self._txn = txn
-        self._open: dict[tuple[int, int], bytearray] = {}
-
-    def _opened(self, group: int, row: int) -> tuple[bytearray, int]:
-        sheet, index = divmod(row, OF_A_SHEET)
-        octets = self._open.get((group, sheet))
-        if octets is None:
-            octets = self._open[group, sheet] = bytearray(SLOTS.find(self._txn, (group, sheet)) or b"")
-        offset = index * OCTETS
-        if len(octets) < offset + OCTETS:
-            octets.extend(bytes(offset + OCTETS - len(octets)))
-        return octets, offset
-
-    def get(self, group: int, row: int) -> Slot:
-        """A row's slot."""
-        return _read(*self._opened(group, row))
-
-    def put(
-        self, group: int, row: int, state: int, attempt: int = 0, reference: int = 0, outcome: int = 0,
-        reason: int = 0, flags: int = 0, reported_s: int = 0, sim: int = 0, sent_ms: int = 0,
-    ) -> None:  # fmt: skip
-        """Write a row's slot, all of it."""
-        octets, offset = self._opened(group, row)
-        _LAYOUT.pack_into(octets, offset, state, attempt, reference, outcome, reason, flags, reported_s, sim, sent_ms)
-
-    def flush(self) -> None:
-        """Write what was opened."""
-        for key, octets in self._open.items():
-            SLOTS.put(self._txn, key, bytes(octets))
-        self._open.clear()
+def opened(txn: Txn) -> Slots:
+    """The slots of a transaction, to be read and written."""
+    return Slots(txn, SLOTS)
 
 
 def write_out(txn: Txn, group: int, row: int) -> None:
     """The row has a record of its own from now on."""
-    opened = Slots(txn)
-    opened.put(group, row, WRITTEN)
-    opened.flush()
+    own = opened(txn)
+    own.put(group, row, WRITTEN)
+    own.flush()
 
 
 def first_open(txn: Txn, group: int, first: int, end: int) -> int:

@@ -63,6 +63,9 @@ CIMPORTS: dict[str, set[str]] = {
     "_intake": {"_digests", "_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
     "_pair_page": {"_octets"},
     "_runs": {"_octets", "_pair_page"},
+    "_slots": {"_octets"},
+    "_flights": {"_octets"},
+    "_settling": {"_octets", "_slots", "_flights"},
 }
 
 # The one Python face of each native module, or the few.
@@ -103,6 +106,14 @@ FACES: dict[str, set[str]] = {
     "_intake": {"engine/crm/marketing/arrival.py"},
     "_pair_page": set(),
     "_runs": {"engine/store/runs.py"},
+    "_slots": {"engine/traffic/slots.py"},
+    "_flights": {
+        "engine/traffic/ahead.py",
+        "engine/traffic/scheduler.py",
+        "engine/traffic/settling.py",
+        "engine/traffic/sheets.py",
+    },
+    "_settling": {"engine/traffic/settling.py", "engine/traffic/sims.py"},
 }
 
 # Who may ask what time it is.  Everybody else is told: time is an argument.

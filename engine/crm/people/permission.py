@@ -2,10 +2,10 @@
 
 from engine.crm.people import consent, suppressions
 from engine.store.table import Txn
-from engine.traffic.messages import SEND, Message, State, Verdict
+from engine.traffic.messages import SEND, Asked, State, Verdict
 
 
-def may_text(txn: Txn, message: Message, pepper: bytes) -> Verdict:
+def may_text(txn: Txn, message: Asked, pepper: bytes) -> Verdict:
     """SEND, or SUPPRESSED with the reason.  `legal` passes every suppression: it is our answer to the refusal."""
     if message.purpose == "legal":
         return SEND

@@ -43,6 +43,11 @@ def find(txn: Txn, pepper: bytes, number: int) -> Suppression | None:
     return SUPPRESSIONS.find(txn, digest(pepper, number))
 
 
+def any_known(txn: Txn) -> bool:
+    """Whether anybody is suppressed."""
+    return SUPPRESSIONS.count(txn) > 0
+
+
 def add(txn: Txn, pepper: bytes, number: int, reason: str, now_ms: int) -> bool:
     """Suppress `number`; False where it was already, whose older reason then stays."""
     key = digest(pepper, number)

@@ -13,11 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from engine import proof
 from engine.errors import Conflict
 from engine.store.environment import Store
-from engine.traffic import intents, messages, receipts
+from engine.traffic import intents, messages, receipts, sims
 from engine.traffic.messages import DUE, MESSAGES, SEND, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.receipts import Early
 from engine.traffic.retry import Again, GiveUp
-from engine.traffic.sims import SIMS as SIMS_TABLE
 from engine.traffic.sims import STEPS_BELIEVED, Sim
 from engine.wiring import TABLES
 from tests.engine.traffic.stage import NOW_MS, NUMBER, OTHER_NUMBER, OTHER_SIM, SIM, say, text
@@ -56,7 +55,7 @@ class Walk(RuleBasedStateMachine):
         self.store = Store(Path(self.directory.name) / "data", TABLES)
         self.now_ms = NOW_MS
         for sim in SIMS:  # whose references are believed
-            self.store.write_now(SIMS_TABLE.put, sim, Sim(sim, 250, STEPS_BELIEVED))
+            self.store.write_now(sims.put, Sim(sim, 250, STEPS_BELIEVED))
         self.known: list[int] = []
         self.counter = dict.fromkeys(SIMS, 250)
         self.spent: set[Place] = set()

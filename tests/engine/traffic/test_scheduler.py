@@ -279,7 +279,7 @@ async def test_a_paused_campaign_stops_between_the_parts_of_a_message(tmp_path: 
         await house.store.write(campaigns.launch, campaign, house.clock.now_ms())
         await house.until(lambda: len(house.ledger()) >= 3)
         await house.store.write(campaigns.pause, campaign, house.clock.now_ms())
-        await house.until(lambda: not house.scheduler._flying and not house.scheduler._landed)
+        await house.until(lambda: house.scheduler.is_quiet)
         at_rest = len(house.ledger())
         assert at_rest < 30
         await house.put(4917_0000_0000)
@@ -411,7 +411,7 @@ async def test_a_message_whose_sim_left_between_its_parts_goes_on_when_it_is_bac
         await house.until(lambda: len(house.ledger()) >= 2)
         name = f"modem-{int(house.ledger()[0].sim.imsi[-2:]) - 1:02d}"
         house.rack.unplug(name)
-        await house.until(lambda: not house.scheduler._flying and not house.scheduler._landed)
+        await house.until(lambda: house.scheduler.is_quiet)
         house.rack.plug(name)
         await house.until(
             lambda: State.QUEUED not in {part.state for part in house.message(identifier).parts}, timeout_s=10
@@ -425,7 +425,7 @@ async def test_a_message_whose_sim_never_comes_back_ends_with_its_deadline(tmp_p
         identifier = await house.put(4915_0000_0000, "c" * 1000, expires_ms=expires_ms)
         await house.until(lambda: len(house.ledger()) >= 2)
         house.rack.unplug(f"modem-{int(house.ledger()[0].sim.imsi[-2:]) - 1:02d}")
-        await house.until(lambda: not house.scheduler._flying and not house.scheduler._landed)
+        await house.until(lambda: house.scheduler.is_quiet)
         house.clock.set(expires_ms + 60_000)
         house.scheduler.nudge()
         for number in range(3):

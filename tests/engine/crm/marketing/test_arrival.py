@@ -256,6 +256,8 @@ async def test_one_that_is_cancelled_at_any_turn_counts_whole_or_leaves_nothing(
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
+    # What it had asked of the writer is done, whoever waits for it.
+    await town.write(uploads.broken)
     with town.read() as txn:
         # Cancelled before there was anybody who could give it up, it is given up at the next start.
         broken = uploads.broken(txn)

@@ -1,0 +1,60 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+
+@cython.final
+cdef class Packed:
+    cdef readonly uint64_t group
+    cdef readonly uint64_t id
+    cdef readonly uint64_t number
+    cdef readonly int64_t packed_row
+    cdef readonly int size
+    cdef readonly int weight
+    cdef readonly int64_t expires_ms
+    cdef readonly bint wants_report
+    cdef readonly str text
+    cdef readonly str purpose
+    cdef readonly object lane
+    cdef readonly object state
+    cdef readonly object row
+    cdef readonly object feeding
+
+
+@cython.final
+cdef class PageLine:
+    cdef uint8_t* at
+    cdef int turn
+
+
+@cython.final
+cdef class Seat:
+    cdef readonly object modem
+    cdef readonly uint64_t sim
+    cdef object imsi
+    cdef PageLine line
+    cdef Flight first
+    cdef Flight second
+    cdef list others
+
+    cdef int put(self, Flight flight) except -1
+    cdef int drop(self, Flight flight) except -1
+    cdef Flight last(self)
+
+
+@cython.final
+cdef class Flight:
+    cdef readonly uint64_t message
+    cdef readonly uint64_t sim
+    cdef readonly uint64_t group
+    cdef readonly uint64_t number
+    cdef readonly int part
+    cdef readonly int lane
+    cdef readonly int attempt
+    cdef readonly int reference
+    cdef readonly int64_t at_ms
+    cdef readonly int64_t given_ms
+    cdef readonly bint is_given
+    cdef readonly Packed packed
+    cdef public object job
+    cdef readonly object error
+    cdef Seat seat

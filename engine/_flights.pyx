@@ -1,0 +1,414 @@
+"""Flights: the parts between the due line and their outcomes, and the seats of the modems that take them.
+
+The hot half of the scheduler, `engine.traffic.scheduler`, which has the rules: what is ordinary passes through here
+without a Python frame, the rest is told to it.  No I/O and no clock: whoever is asked for the time is an argument.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from engine._octets cimport store
+
+from collections import deque
+
+cdef enum:
+    # Of a line of the page (engine/traffic/page.py): message, part, how far, reference.
+    FIRST_PLACE = 16
+    PLACE_OCTETS = 24
+    GIVEN = 1
+    ACCEPTED = 2
+    NOT_SENT = 3
+
+
+@cython.final
+@cython.auto_pickle(False)
+@cython.freelist(512)
+cdef class Packed:
+    """A row that stands in the line, with all that is asked about it there: its state is QUEUED.
+
+    `row` is the recipient as it was submitted, `feeding` what the rows that came into the line with it share.
+    """
+
+    @property
+    def waiting_parts(self):
+        """All of them."""
+        return self.size
+
+    @property
+    def in_reply_to(self):
+        """Nobody's question."""
+        return 0
+
+
+def packed(uint64_t group, feeding, state, lane, int weight, str purpose, int64_t expires_ms, int report_percent):
+    """The rows of a feeding, in order; those whose id modulo 100 is below `report_percent` want a report."""
+    cdef list found = []
+    cdef Packed one
+    for waiting in feeding.rows:
+        one = Packed.__new__(Packed)
+        row = waiting.row
+        one.group = group
+        one.row = row
+        one.id = row.id
+        one.number = row.number
+        one.packed_row = waiting.number
+        one.text = waiting.text
+        one.size = waiting.parts
+        one.weight = weight
+        one.purpose = purpose
+        one.lane = lane
+        one.state = state
+        one.expires_ms = expires_ms
+        one.wants_report = <int>(one.id % 100) < report_percent
+        one.feeding = feeding
+        found.append(one)
+    return found
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class PageLine:
+    """A SIM's line of the page."""
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Seat:
+    """A modem as the scheduler sees it: the parts it has, begun or ahead, in order."""
+
+    def __cinit__(self, modem, PageLine line):
+        self.modem = modem
+        self.imsi = modem.imsi
+        self.sim = int(modem.imsi)
+        self.line = line
+
+    @property
+    def flights(self):
+        """The parts it has, in order."""
+        return [flight for flight in (self.first, self.second, *(self.others or ())) if flight is not None]
+
+    cdef int put(self, Flight flight) except -1:
+        flight.seat = self
+        if self.first is None:
+            self.first = flight
+        elif self.second is None:
+            self.second = flight
+        elif self.others is None:
+            self.others = [flight]
+        else:
+            self.others.append(flight)
+        return 0
+
+    cdef int drop(self, Flight flight) except -1:
+        flight.seat = None
+        if self.first is flight:
+            self.first = self.second
+            self.second = None
+        elif self.second is flight:
+            self.second = None
+        elif self.others is not None:
+            self.others = [other for other in self.others if other is not flight]
+        if self.others:
+            if self.second is None:
+                self.second = self.others.pop(0)
+        return 0
+
+    cdef Flight last(self):
+        if self.others:
+            return <Flight>self.others[len(self.others) - 1]
+        return self.first if self.second is None else self.second
+
+
+@cython.final
+@cython.auto_pickle(False)
+@cython.freelist(256)
+cdef class Flight:
+    """One part that a SIM shall send: chosen, then claimed (`job`), then landed (`reference`, or `error`).
+
+    `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: nobody asks).
+    """
+
+    def __cinit__(self, uint64_t message, uint64_t sim, int lane, Packed packed=None):
+        self.message = message
+        self.sim = sim
+        self.lane = lane
+        self.packed = packed
+        self.reference = -1
+        if packed is not None:
+            self.group = packed.group
+            self.number = packed.number
+
+    def claim(self, int part, uint64_t group, uint64_t number, int attempt, int64_t at_ms):
+        """It is claimed, as the `attempt`th of this part."""
+        self.part = part
+        self.group = group
+        self.number = number
+        self.attempt = attempt
+        self.at_ms = at_ms
+
+    def land(self, error, int reference=-1):
+        """Its outcome is known."""
+        self.error = error
+        self.reference = reference
+
+    def withdraw(self):
+        """Whether its AT+CMGS was never written and never will be.  From any thread."""
+        job = self.job
+        return job is not None and job.withdraw()
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Flights:
+    """All parts in the air.  `seats` are by modem; `wanting` those that could take a part, first come first.
+
+    `wake` is called when there is something to do for the first time since `is_called` was set to False; `reload` when
+    a message has come down of which the line had news meanwhile; `settle_error` gets a flight that was not accepted,
+    and its error.
+    """
+
+    cdef readonly dict seats
+    cdef readonly dict wanting
+    cdef public list landed
+    cdef public bint is_called
+    cdef int64_t accepted
+    cdef dict aloft
+    cdef set stale
+    cdef object wake
+    cdef object now_ms
+    cdef object reload
+    cdef object settle_error
+    cdef object page
+    cdef object rests
+    cdef dict lines
+    cdef bint times_matter
+    cdef Py_buffer memory
+    cdef bint has_memory
+
+    def __cinit__(self, page, rests, now_ms, wake, reload, settle_error, bint times_matter):
+        self.seats = {}
+        self.wanting = {}
+        self.landed = []
+        self.aloft = {}
+        self.stale = set()
+        self.lines = {}
+        self.page = page
+        self.rests = rests
+        self.now_ms = now_ms
+        self.wake = wake
+        self.reload = reload
+        self.settle_error = settle_error
+        self.times_matter = times_matter
+        PyObject_GetBuffer(page.memory, &self.memory, PyBUF_WRITABLE)
+        self.has_memory = True
+
+    def close(self):
+        """Let go of the page's memory."""
+        self._let_go()
+
+    def __dealloc__(self):
+        self._let_go()
+
+    cdef void _let_go(self):
+        if self.has_memory:
+            self.has_memory = False
+            PyBuffer_Release(&self.memory)
+
+    def __len__(self):
+        return len(self.aloft)
+
+    def __contains__(self, message):
+        return message in self.aloft
+
+    cdef int _call(self) except -1:
+        if not self.is_called:
+            self.is_called = True
+            self.wake()
+        return 0
+
+    # -- what the modems tell
+
+    cdef PageLine _line(self, uint64_t sim):
+        cdef PageLine line = <PageLine>self.lines.get(sim)
+        if line is None:
+            line = PageLine.__new__(PageLine)
+            line.turn = 1
+            self.lines[sim] = line
+        return line
+
+    def on_wanted(self, modem):
+        """A modem has nothing ahead and could take a part."""
+        cdef Seat seat = <Seat>self.seats.get(modem)
+        if seat is None or seat.imsi is not modem.imsi:
+            seat = Seat(modem, self._line(int(modem.imsi)))
+            self.seats[modem] = seat
+        if seat.first is not None:
+            for flight in seat.flights:
+                if (<Flight>flight).job.is_withdrawn:
+                    # By a change that may have been refused itself: then nobody else has put it back.
+                    self.settle_error(flight, None)
+        self.wanting[seat] = None
+        self._call()
+
+    def on_given(self, modem, job):
+        """The first octet of a part's PDU is about to be written.  RuntimeError: the page has no line left."""
+        cdef Flight flight = <Flight?>job.tag
+        cdef PageLine line = self._line(flight.sim)
+        if line.at == NULL:
+            line.at = <uint8_t*>self.memory.buf + <Py_ssize_t>self.page.line_of(flight.sim)
+        if self.times_matter:
+            flight.given_ms = self.now_ms()
+        # What stands in the other place may have no committed outcome yet.
+        line.turn = 1 - line.turn
+        flight.is_given = True
+        self._enter(line, flight, GIVEN, 0)
+
+    cdef int _enter(self, PageLine line, Flight flight, int how_far, int reference) except -1:
+        cdef uint8_t* place = line.at + FIRST_PLACE + line.turn * PLACE_OCTETS
+        if not self.has_memory:
+            raise RuntimeError("the page is closed")
+        # How far last: a process may be killed between any two octets.
+        if how_far == GIVEN:
+            place[9] = 0
+        place[10] = <uint8_t>reference
+        store(flight.message, place)
+        place[8] = <uint8_t>flight.part
+        place[9] = <uint8_t>how_far
+        return 0
+
+    def on_done(self, modem, job):
+        """A part has its outcome."""
+        cdef Flight flight = <Flight?>job.tag
+        outcome = job.outcome
+        if type(outcome) is int:
+            flight.reference = outcome
+            if flight.is_given:
+                self._enter(self._line(flight.sim), flight, ACCEPTED, flight.reference)
+            if self.rests:
+                self.rests.accepted(flight.sim)
+            self.accepted += 1
+            self._land(flight)
+        else:
+            self.settle_error(flight, outcome)
+
+    def on_lost(self, modem):
+        """A modem is gone; what it had in flight has landed as an error of its own."""
+        seat = self.seats.pop(modem, None)
+        if seat is not None:
+            self.wanting.pop(seat, None)
+
+    def not_sent(self, Flight flight not None):
+        """It certainly did not go, although its PDU may have been given."""
+        if flight.is_given:
+            self._enter(self._line(flight.sim), flight, NOT_SENT, 0)
+
+    def land(self, Flight flight not None, error):
+        """A part that was not accepted has its outcome."""
+        flight.error = error
+        self._land(flight)
+
+    cdef int _land(self, Flight flight) except -1:
+        cdef Seat seat = flight.seat
+        if seat is not None:
+            seat.drop(flight)
+        flight.job = None  # which leads back to it
+        self.landed.append(flight)
+        self.come_down(flight.message)
+        self._call()
+        return 0
+
+    # -- what the scheduler asks
+
+    def take_accepted(self):
+        """How many parts the network took since the last time."""
+        cdef int64_t accepted = self.accepted
+        self.accepted = 0
+        return accepted
+
+    def want(self, Seat seat not None):
+        """The seat's modem could take a part, as long as it is there."""
+        if self.seats.get(seat.modem) is seat:
+            self.wanting[seat] = None
+
+    def take_back(self, Flight flight not None):
+        """A change has put a claim back that was ahead: its modem wants another."""
+        cdef Seat seat = flight.seat
+        # Where it was not launched yet, the launch finds it withdrawn.
+        if seat is not None:
+            flight.job = None
+            seat.drop(flight)
+            self.come_down(flight.message)
+            self.want(seat)
+
+    def go_up(self, uint64_t message):
+        """A part of the message is chosen."""
+        self.aloft[message] = <int64_t>self.aloft.get(message, 0) + 1
+
+    cpdef come_down(self, uint64_t message):
+        """A part of the message has landed, or was not sent off."""
+        cdef int64_t parts = <int64_t>self.aloft[message] - 1
+        if parts:
+            self.aloft[message] = parts
+            return
+        del self.aloft[message]
+        if self.stale and message in self.stale:
+            self.stale.discard(message)
+            self.reload(message)
+
+    def is_news(self, uint64_t message):
+        """Whether parts of the message are in the air, so that what the line has to say of it is kept for later."""
+        if message not in self.aloft:
+            return False
+        self.stale.add(message)
+        return True
+
+    def choose(self, line, dict rows not None, dict pins not None, dict pinned not None, int64_t now_ms, choose):
+        """[(seat, flight)] for the seats that want a part; those are wanting no more.
+
+        What is pinned to SIMs, in `pins` (message -> SIM) and `pinned` (SIM -> messages), and whatever else is not
+        plain is for `choose(seat, now_ms)` to say, which gives a flight or None.
+        """
+        cdef list chosen = []
+        cdef Seat seat
+        cdef Flight last
+        cdef Flight flight
+        cdef tuple taken
+        cdef bint is_empty = False
+        for entry in list(self.wanting):
+            seat = <Seat>entry
+            last = seat.last()
+            if last is not None and not last.job.is_begun:
+                del self.wanting[seat]  # it asks again when that one begins
+                continue
+            if self.rests and self.rests.is_resting(seat.sim, now_ms):
+                continue
+            flight = None
+            if pinned and pinned.get(seat.sim):
+                flight = choose(seat, now_ms)
+            else:
+                while not is_empty:
+                    taken = line.pop(now_ms)
+                    if taken is None:
+                        is_empty = True
+                        break
+                    pin = pins.pop(taken[0], 0) if pins else 0
+                    if pin and pin != seat.sim:
+                        pinned.setdefault(pin, deque()).append(taken[0])
+                        continue
+                    flight = Flight.__new__(Flight, taken[0], seat.sim, taken[2], rows.pop(taken[0], None))
+                    break
+            if flight is not None:
+                chosen.append((seat, flight))
+                del self.wanting[seat]
+                # At once, so that no other modem chooses it in the same turn.
+                self.go_up(flight.message)
+        return chosen
+
+    def launch(self, Seat seat not None, Flight flight not None):
+        """Give a claimed part to its modem; False where the modem is not there any more, or the part was taken back."""
+        seat.put(flight)
+        if self.seats.get(seat.modem) is not seat or flight.job.is_withdrawn:
+            return False
+        seat.modem.give(flight.job)
+        return True
