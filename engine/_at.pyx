@@ -15,8 +15,6 @@ from libc.string cimport memcmp
 from engine.errors import ModemLost, ModemSilent, SubmitRefused, SubmitUnknown
 
 cdef enum:
-    # A stored record is 176 octets, 352 digits (3GPP TS 51.011 §10.5.3); the rest is room for a header before it.
-    LONGEST = 1024
     LARGEST_REFERENCE = 255  # TP-MR is one octet: a larger number was damaged on the wire
     CR = 13
     LF = 10
@@ -31,14 +29,6 @@ AMBIGUOUS_CMS = frozenset({332, 500, 521})
 # Definite when the network says them at once; at the end of a long silence they are the modem's own guess.
 AMBIGUOUS_LATE_CMS = frozenset({38, 41, 47})
 LATE_S = 25.0
-
-cdef enum Stage:
-    AT_AHEAD
-    AT_ASKED
-    AT_GIVEN
-    AT_ACCEPTED
-    AT_DONE
-    AT_WITHDRAWN
 
 AHEAD = AT_AHEAD
 ASKED = AT_ASKED
@@ -180,14 +170,6 @@ cdef class Reader:
     or None where that line is no PDU.
     """
 
-    cdef public bytes echo
-    cdef object meaning
-    cdef object pushed
-    cdef bytes header
-    cdef bint skips
-    cdef int length
-    cdef uint8_t[LONGEST + 1] line
-
     def __cinit__(self, meaning, pushed):
         self.echo = b""
         self.meaning = meaning
@@ -195,12 +177,15 @@ cdef class Reader:
 
     def feed(self, bytes octets not None):
         """The meanings that `octets` complete, in order.  A prompt is complete without an end of line."""
+        return self.read(<const uint8_t*>PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+
+    cdef list read(self, const uint8_t* octets, Py_ssize_t length):
+        """As `feed`."""
         cdef list meanings = []
-        cdef const uint8_t* at = <const uint8_t*>PyBytes_AS_STRING(octets)
         cdef Py_ssize_t index
         cdef uint8_t octet
-        for index in range(PyBytes_GET_SIZE(octets)):
-            octet = at[index]
+        for index in range(length):
+            octet = octets[index]
             if octet == CR or octet == LF:  # they are alike
                 if self.skips:
                     self.skips = False
@@ -265,19 +250,6 @@ cdef class Submission:
     whether an octet of it left.
     """
 
-    cdef readonly bytes pdu
-    cdef readonly int length
-    cdef readonly object tag
-    cdef readonly object outcome
-    cdef readonly bint is_begun
-    cdef readonly bint is_suspect
-    cdef readonly bint hid_errors
-    cdef public int64_t written_before
-    cdef Stage at
-    cdef bint is_garbled
-    cdef int reference
-    cdef double given_s
-
     def __cinit__(self, bytes pdu not None, int length, tag=None):
         self.pdu = pdu
         self.length = length
@@ -293,7 +265,7 @@ cdef class Submission:
         """Whether it was withdrawn before anything was written."""
         return self.at == AT_WITHDRAWN
 
-    def begin(self):
+    cpdef bytes begin(self):
         """The first octets: no line feed, which would become part of the PDU.  Empty where it must not begin any more.
 
         From here on it cannot be withdrawn.
@@ -306,7 +278,7 @@ cdef class Submission:
             return commands[self.length]
         return b"AT+CMGS=%d\r" % self.length
 
-    def withdraw(self):
+    cpdef bint withdraw(self) noexcept:
         """Whether nothing was written and nothing will be.  From any thread."""
         if self.at != AT_AHEAD:
             return False
@@ -321,7 +293,7 @@ cdef class Submission:
         self.outcome = ModemLost(reason)
         return True
 
-    def hear(self, line, double now_s):
+    cpdef hear(self, line, double now_s):
         """Take one line from the modem; the octets to write next, mostly none; None where it belongs to no exchange."""
         if not AT_ASKED <= self.at <= AT_ACCEPTED:
             return None
@@ -334,7 +306,7 @@ cdef class Submission:
                 else:
                     self.is_garbled = True
         elif type(line) is Final:
-            self._end(<Final>line, now_s)
+            end_with(self, <Final>line, now_s)
         elif type(line) is Prompt:
             if self.at == AT_ASKED:
                 self.at = AT_GIVEN
@@ -343,22 +315,6 @@ cdef class Submission:
         else:
             return None
         return b""
-
-    cdef int _end(self, Final final, double now_s) except -1:
-        if self.at == AT_ACCEPTED:
-            self._decide(self.reference)
-        elif final.ok and self.is_garbled:
-            self._decide(SubmitUnknown("the answer cannot be read"))
-        elif final.ok:
-            # Before the prompt it is an OK of something else, or an error hidden: either way nothing was given.
-            self.is_suspect = self.at == AT_ASKED
-            self.hid_errors = True
-            self._decide(SubmitRefused(COMMAND))
-        elif self.at == AT_GIVEN and is_ambiguous(final.cms, now_s - self.given_s):
-            self._decide(SubmitUnknown("the modem does not know either", final.cms))
-        else:
-            self._decide(SubmitRefused(COMMAND, final.cme, final.cms))
-        return 0
 
     def time_out(self, double timeout_s, int64_t written):
         """No word for `timeout_s`; the port had then `written` so many octets."""
@@ -386,3 +342,21 @@ cdef class Submission:
         self.outcome = outcome
         self.at = AT_DONE
         return 0
+
+
+cdef int end_with(Submission job, Final final, double now_s) except -1:
+    """The final result of its AT+CMGS is here."""
+    if job.at == AT_ACCEPTED:
+        job._decide(job.reference)
+    elif final.ok and job.is_garbled:
+        job._decide(SubmitUnknown("the answer cannot be read"))
+    elif final.ok:
+        # Before the prompt it is an OK of something else, or an error hidden: either way nothing was given.
+        job.is_suspect = job.at == AT_ASKED
+        job.hid_errors = True
+        job._decide(SubmitRefused(COMMAND))
+    elif job.at == AT_GIVEN and is_ambiguous(final.cms, now_s - job.given_s):
+        job._decide(SubmitUnknown("the modem does not know either", final.cms))
+    else:
+        job._decide(SubmitRefused(COMMAND, final.cme, final.cms))
+    return 0

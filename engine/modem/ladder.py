@@ -48,6 +48,11 @@ class Ladder:
         # A submit had no end and none has had one since: then an answer to AT proves nothing.
         self._is_doubted = False
 
+    @property
+    def is_at_the_bottom(self) -> bool:
+        """Whether `reset` would change nothing."""
+        return not self._rung and not self._is_doubted and self._wait_s == self._first_wait_s
+
     def look(self, trouble: ModemError, is_started: bool) -> Rung:
         """The rung that `trouble` calls for.  A modem never set up to the end is not helped by an AT that
         works.

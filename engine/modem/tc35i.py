@@ -1,8 +1,11 @@
 """The life of one Siemens TC35i: wake, PIN, register, ready, send, receive, lost, and back.
 
 One task per modem lives here.  It steps aside while parts are sent: then the line's own callbacks carry
-one part after the other, the next of which waits here already, and wake the task only for what is not a
-part.  Knows nothing of other modems, and not what a PDU says.
+one part after the other (`engine._exchange`), the next of which waits there already, and wake the task only
+for what is not a part.  Knows nothing of other modems, and not what a PDU says.
+
+Who has the modem is its `phase`: OUT of service; BUSY with the task; RESTING, nobody's, for the gap; FREE,
+nobody's; SENDING a submission.
 
 What must be done is done in this order: faults, received records, housekeeping, the job ahead, rest.  When
 something goes wrong the modem climbs: ESC and AT, the settings again, AT+CFUN=1,1, the port opened again,
@@ -15,9 +18,9 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 
+from engine._exchange import BUSY, FREE, OUT, RESTING, SENDING, Hand
 from engine.errors import CommandRefused, Conflict, ModemError, ModemLost, ModemSilent, SubmitRefused
 from engine.modem import startup
 from engine.modem.at import Indication, News
@@ -35,27 +38,15 @@ log = logging.getLogger(__name__)
 STARTS_AT_MOST = 3
 
 
-class Phase(Enum):
-    """Who has the modem while it is in service."""
-
-    OUT = "not in service"
-    BUSY = "the task"
-    RESTING = "nobody, for the gap"
-    FREE = "nobody"
-    SENDING = "a submission"
-
-
-# Looked up once, as in submission.
-OUT, BUSY, RESTING, FREE, SENDING = Phase
-
-
-class Modem:
+class Modem(Hand):
     """A TC35i on `port` with the SIM `imsi` (empty until it is known), driven by the task that `run` is.
 
     It takes one job ahead of the one on the line, and begins it in the very callback that hears the end of
     that one.  `Pool.attach` says what it calls and when.  `claim_sim` answers with the port that has the SIM
     already, or None, and from then on this one has it.
     """
+
+    exchange: Dialogue | None
 
     def __init__(
         self,
@@ -71,28 +62,21 @@ class Modem:
         claim_sim: Callable[["Modem", str], str | None],
         on_given: Callable[["Modem", Submission], None] | None = None,
     ) -> None:
+        super().__init__(on_wanted, on_done, on_given)
         self.port = port
         self.imsi = ""
         self._settings = settings
         self._now_ms = now_ms
-        self._on_wanted = on_wanted
-        self._on_done = on_done
-        self._on_given = partial(on_given, self) if on_given is not None else None
         self._on_lost = on_lost
         self._on_received = on_received
         self._on_change = on_change
         self._claim_sim = claim_sim
         self._inbox = Inbox(self._receive)
-        self._dialogue: Dialogue | None = None
         self._surroundings = startup.Surroundings(None, "", "")
-        self._phase = OUT
         self._state = "lost"
         self._detail = "no such port"
         self._since_ms = now_ms()
-        self._sent = 0
         self._refused = 0
-        # What goes next.  What is on the line is the dialogue's.
-        self._ahead: Submission | None = None
         self._line_is_free: asyncio.Future[None] | None = None
         self._bell = asyncio.Event()
         self._unplugged = asyncio.Event()
@@ -104,14 +88,8 @@ class Modem:
         self._is_ringing = False
         self._has_restarted = False
         self._is_started = False
-        self._is_retiring = False
         self._has_sim = False
         self._refused_pins: set[str] = set()
-
-    @property
-    def is_free(self) -> bool:
-        """Whether a job given now is written to the line now: nothing is there, nothing is ahead."""
-        return self._phase is FREE
 
     @property
     def has_sim(self) -> bool:
@@ -124,36 +102,16 @@ class Modem:
         return ModemView(
             port=self.port,
             imsi=self.imsi,
-            state="sending" if self._phase is SENDING else self._state,
+            state="sending" if self.phase == SENDING else self._state,
             detail=self._detail,
             signal_dbm=around.signal_dbm,
             operator=around.operator,
             service_centre=around.service_centre,
-            sent=self._sent,
+            sent=self.sent,
             refused=self._refused,
             received=self._inbox.received,
             since_ms=self._since_ms,
         )
-
-    def give(self, job: Submission) -> None:
-        """Begin `job` now, or as soon as what is on the line, the gap, a reading or housekeeping is over.
-
-        A job that was withdrawn is dropped, one given to a modem out of service ends as ModemLost: from the
-        loop.  Raises Conflict where another job is ahead, or `job` was given before.
-        """
-        if job.is_withdrawn:
-            asyncio.get_running_loop().call_soon(self._ask)
-        elif job.stage != AHEAD:
-            raise Conflict("the job was given before")
-        elif self._phase is OUT or self._is_retiring:
-            asyncio.get_running_loop().call_soon(self._lose, job, f"{self.port} is not in service")
-        elif self._ahead is not None and not self._ahead.is_withdrawn:
-            raise Conflict(f"the modem on {self.port} has a job ahead")
-        else:
-            self._ahead = job
-            if self._phase is FREE:
-                self._begin()
-                self._ask()
 
     def withdraw(self, job: Submission) -> bool:
         """Whether nothing of `job` was written, and nothing ever will be.  From any thread.
@@ -185,9 +143,9 @@ class Modem:
 
     async def retire(self, grace_s: float) -> None:
         """Take no more jobs, and give the one on the line `grace_s` seconds to end; the one ahead is not sent."""
-        self._is_retiring = True
+        self.is_retiring = self.is_held = True
         self._drop_ahead("closing")
-        if self._phase is SENDING:
+        if self.phase == SENDING:
             self._line_is_free = self._line_is_free or asyncio.get_running_loop().create_future()
             await asyncio.wait([self._line_is_free], timeout=grace_s)
         self._leave_service("closing")
@@ -212,7 +170,8 @@ class Modem:
         """Open the port, start the modem, serve; climb as far as an open port allows, then raise."""
         self._show("opening", "")
         port = Port.open(self.port, self._settings.baud, self._settings.hardware_flow)
-        dialogue = self._dialogue = Dialogue(port, self._settings, self._heard, self._submitted, self._on_given)
+        given = self.given if self.on_given is not None else None
+        dialogue = self.exchange = Dialogue(port, self._settings, self._heard, self.submitted, given)
         port.on_lost = self._line_lost
         self._fault = None
         self._is_started = False
@@ -290,8 +249,8 @@ class Modem:
     def _detach(self) -> None:
         self._has_sim = False
         self._leave_service("port closed")
-        if (dialogue := self._dialogue) is not None:
-            self._dialogue = None
+        if (dialogue := self.exchange) is not None:
+            self.exchange = None
             dialogue.close("port closed")
 
     # In service.  The task runs what is async; the rest, whatever callback of the loop brought the news.
@@ -299,13 +258,13 @@ class Modem:
     async def _serve(self, dialogue: Dialogue) -> None:
         """Serve until there is a fault, which is raised."""
         self._bell.clear()
-        self._phase = BUSY
+        self.phase = BUSY
         self._show_ready()
         self._set_poll_timer()
         while True:
             await self._attend(dialogue)
             self._rest(dialogue)
-            self._ask()
+            self.ask()
             await self._bell.wait()
             self._bell.clear()
 
@@ -338,7 +297,7 @@ class Modem:
             await startup.find_network(dialogue, self._settings, self._show)
             if self._has_restarted:
                 raise Fault("the module restarted", Rung.START)
-            self._phase = BUSY
+            self.phase = BUSY
         self._surroundings = replace(self._surroundings, signal_dbm=await startup.read_signal(dialogue))
         self._show_ready()
         self._inbox.note_list()
@@ -357,55 +316,58 @@ class Modem:
 
     def _rest(self, dialogue: Dialogue) -> None:
         """Keep the gap, then begin the job ahead.  Without a gap: now, in this very callback."""
+        # From here on it is true as soon as there is something: whoever brings business calls the task.
+        self.is_held = (
+            self._settings.command_gap_ms > 0
+            or self.is_retiring
+            or not self._ladder.is_at_the_bottom
+            or self._has_business()
+        )
         if (rest_s := dialogue.rest_s()) > 0:
-            self._phase = RESTING
+            self.phase = RESTING
             asyncio.get_running_loop().call_later(rest_s, self._release)
         else:
-            self._begin()
+            self.begin()
 
     def _release(self) -> None:
         """The gap is over."""
-        if self._phase is RESTING:
+        if self.phase == RESTING:
             self._call_task_if_business()
-        if self._phase is RESTING:
-            self._begin()
-            self._ask()
+        if self.phase == RESTING:
+            self.begin()
+            self.ask()
 
-    def _begin(self) -> None:
-        """Write the AT+CMGS of the job ahead; without one the modem is free."""
-        job, self._ahead = self._ahead, None
-        if job is not None and (dialogue := self._dialogue) is not None:
-            # Before the write: should it fail, then from the loop, which must find a part on the line.
-            self._phase = SENDING
-            if dialogue.submit(job):
-                return
-        self._phase = RESTING if self._is_retiring else FREE
+    def refuse(self, job: Submission) -> None:
+        """Drop a job that was withdrawn, end one that was given to a modem out of service: from the loop."""
+        if job.is_withdrawn:
+            asyncio.get_running_loop().call_soon(self.ask)
+        elif job.stage != AHEAD:
+            raise Conflict("the job was given before")
+        elif self.phase == OUT or self.is_retiring:
+            asyncio.get_running_loop().call_soon(self._lose, job, f"{self.port} is not in service")
+        else:
+            raise Conflict(f"the modem on {self.port} has a job ahead")
 
-    def _ask(self) -> None:
-        """Ask for a job where none is ahead."""
-        if self._ahead is None and self._phase in (SENDING, FREE) and not self._is_retiring:
-            self._on_wanted(self)
-
-    def _submitted(self, job: Submission) -> None:
+    def settle(self, job: Submission) -> None:
         """A submission has its outcome: begin the next or let the task see to what waits, then tell."""
         if isinstance(job.outcome, int):
-            self._sent += 1
+            self.sent += 1
         elif isinstance(job.outcome, SubmitRefused):
             self._refused += 1
             self._must_set_line = self._must_set_line or job.hid_errors
         fault = self._ladder.note_end(job)
         self._fault = self._fault or fault
         # Otherwise the modem left the service with the part on the line.
-        if self._phase is SENDING and self._dialogue is not None:
+        if self.phase == SENDING and self.exchange is not None:
             if self._has_business():
-                self._phase = RESTING
+                self.phase = RESTING
                 self._call_task()
             else:
-                self._rest(self._dialogue)
+                self._rest(self.exchange)
         if self._line_is_free is not None and not self._line_is_free.done():
             self._line_is_free.set_result(None)
-        self._on_done(self, job)
-        self._ask()
+        self.on_done(self, job)
+        self.ask()
 
     def _heard(self, line: News) -> None:
         """An unsolicited line, at any moment."""
@@ -413,7 +375,7 @@ class Modem:
             self._inbox.note_indication(line)
         elif line.text.startswith("^SYSSTART"):
             self._has_restarted = True
-            if self._phase is not OUT:
+            if self.phase != OUT:
                 self._fail(Fault("the module restarted", Rung.START))
         elif line.text.startswith("^SHUTDOWN"):
             self._fail(Fault("the module shut down", Rung.QUARANTINE))
@@ -426,26 +388,27 @@ class Modem:
         self._call_task_if_business()
 
     def _line_lost(self, reason: str) -> None:
-        if self._dialogue is not None:
+        if self.exchange is not None:
             self._fault = ModemLost(reason)
-            self._dialogue.end(reason)
+            self.exchange.end(reason)
             self._call_task()
 
     def _fail(self, fault: ModemError) -> None:
         """The modem has forgotten what it was asked."""
         self._fault = fault
-        if self._dialogue is not None:
-            self._dialogue.break_off(str(fault))
+        if self.exchange is not None:
+            self.exchange.break_off(str(fault))
         self._call_task()
 
     def _call_task_if_business(self) -> None:
-        if self._phase in (FREE, RESTING) and self._has_business():
+        if self._has_business():
             self._call_task()
 
     def _call_task(self) -> None:
         """Wake the task, unless a submission is on the line: its end will."""
-        if self._phase in (FREE, RESTING):
-            self._phase = BUSY
+        self.is_held = True
+        if self.phase in (FREE, RESTING):
+            self.phase = BUSY
             self._bell.set()
 
     def _poll_now(self) -> None:
@@ -458,27 +421,27 @@ class Modem:
         self._poll_timer = asyncio.get_running_loop().call_later(self._settings.poll_s, self._poll_now)
 
     def _leave_service(self, reason: str) -> None:
-        if self._phase is OUT:
+        if self.phase == OUT:
             return
-        on_line = self._phase is SENDING
-        self._phase = OUT
+        on_line = self.phase == SENDING
+        self.phase = OUT
         if self._poll_timer is not None:
             self._poll_timer.cancel()
             self._poll_timer = None
         self._poll_is_due = False
-        if on_line and self._dialogue is not None:
-            self._dialogue.break_off(reason)
+        if on_line and self.exchange is not None:
+            self.exchange.break_off(reason)
         self._drop_ahead(reason)
         self._on_lost(self)
 
     def _drop_ahead(self, reason: str) -> None:
-        job, self._ahead = self._ahead, None
+        job, self.ahead = self.ahead, None
         if job is not None:
             self._lose(job, reason)
 
     def _lose(self, job: Submission, reason: str) -> None:
         if job.lose(reason):
-            self._on_done(self, job)
+            self.on_done(self, job)
 
     async def _receive(self, pdu: str, length: int) -> None:
         await self._on_received(self.imsi, self.port, pdu, length)

@@ -73,7 +73,8 @@ async def test_the_pdu_is_announced_before_its_first_octet_is_written(tmp_path: 
     async with Stage(tmp_path) as stage:
         stage.puppet()
         modem = await stage.modem()
-        port = modem._dialogue._port
+        assert modem.exchange is not None
+        port = modem.exchange.wire
         written: list[int] = []
         stage.on_given = lambda _: written.append(port.written)
         before = port.written

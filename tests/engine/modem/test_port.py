@@ -44,7 +44,7 @@ async def test_hardware_flow_is_tolerated_on_a_pseudo_terminal_and_breaks_are_ig
     ends: tuple[int, str],
 ) -> None:
     port = Port.open(ends[1], 19_200, hardware_flow=True)
-    assert termios.tcgetattr(port._fd)[0] & termios.IGNBRK
+    assert termios.tcgetattr(port.fd)[0] & termios.IGNBRK
     port.close()
 
 

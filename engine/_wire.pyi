@@ -1,0 +1,35 @@
+"""Stub of _wire.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
+
+from collections.abc import Callable
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Ear:
+    """Who hears what a wire says, natively."""
+
+@disjoint_base
+class Wire:
+    """An open descriptor: octets in and out, without giving the GIL up."""
+
+    written: int
+    is_up: bool
+    backlog: bytes
+    on_octets: Callable[[bytes], None]
+    def __init__(self, fd: int) -> None: ...
+    @property
+    def fd(self) -> int: ...
+    def readable(self) -> None:
+        """There is something to read: read once and tell it."""
+
+    def write(self, octets: bytes) -> None:
+        """Give `octets` to the line in order; what it does not take now is held."""
+
+    def let_go(self) -> None:
+        """The descriptor is not ours any more."""
+
+    def hold(self, octets: bytes) -> None:
+        """Keep `octets` in the backlog, and write them when the line takes more."""
+
+    def fail(self, number: int) -> None:
+        """The line is gone with this errno, 0 where it just ended."""
