@@ -181,6 +181,8 @@ cdef class Flights:
     cdef object settle_error
     cdef object page
     cdef object rests
+    cdef dict refusals
+    cdef dict rests_until
     cdef dict lines
     cdef bint times_matter
     cdef Py_buffer memory
@@ -195,6 +197,8 @@ cdef class Flights:
         self.lines = {}
         self.page = page
         self.rests = rests
+        self.refusals = rests.refusals
+        self.rests_until = rests.until_ms
         self.now_ms = now_ms
         self.wake = wake
         self.reload = reload
@@ -285,7 +289,7 @@ cdef class Flights:
             flight.reference = outcome
             if flight.is_given:
                 self._enter(self._line(flight.sim), flight, ACCEPTED, flight.reference)
-            if self.rests:
+            if self.refusals or self.rests_until:
                 self.rests.accepted(flight.sim)
             self.accepted += 1
             self._land(flight)
@@ -381,7 +385,7 @@ cdef class Flights:
             if last is not None and not last.job.is_begun:
                 del self.wanting[seat]  # it asks again when that one begins
                 continue
-            if self.rests and self.rests.is_resting(seat.sim, now_ms):
+            if self.rests_until and self.rests.is_resting(seat.sim, now_ms):
                 continue
             flight = None
             if pinned and pinned.get(seat.sim):

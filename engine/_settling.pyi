@@ -38,5 +38,8 @@ class Rows:
 def alike(flights: list[Flight], first: int) -> list[str]:
     """The numbers of the flights from place `first` on that say the same."""
 
-def counted(counters: bytes | None, references: bytearray, believed: int) -> bytes:
-    """A SIM's counters behind these references that it gave one after the other."""
+def keys(references: dict[int, bytearray]) -> list[bytes]:
+    """The SIMs as keys of the store."""
+
+def counted(references: dict[int, bytearray], known: dict[bytes, bytes], believed: int) -> list[tuple[bytes, bytes]]:
+    """(key, counters) of SIMs behind the references that each gave."""

@@ -5,7 +5,7 @@ No I/O.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from engine._flights cimport Flight, Packed
@@ -19,8 +19,8 @@ cdef enum:
     SENT = 4
     HAS_REFERENCE = 1
     # A SIM's counters: engine/traffic/sims.py.
+    KEY_OCTETS = 8
     COUNTERS_OCTETS = 11
-    ENTRY_OCTETS = 9
 
 
 @cython.final
@@ -201,17 +201,43 @@ def alike(list flights not None, Py_ssize_t first):
     return destinations
 
 
-def counted(bytes counters, bytearray references not None, int believed):
-    """A SIM's counters, None for none yet, behind these references that it gave one after the other.
+def keys(dict references not None):
+    """The SIMs as keys of the store."""
+    cdef list found = []
+    cdef uint8_t key[KEY_OCTETS]
+    for sim in references:
+        write_key(sim, key)
+        found.append(PyBytes_FromStringAndSize(<char*>key, KEY_OCTETS))
+    return found
 
-    A reference that follows the one before by one is a step, up to `believed` of which are counted in a row.
+
+cdef inline void write_key(uint64_t sim, uint8_t* key) noexcept nogil:
+    cdef int at
+    for at in range(KEY_OCTETS):
+        key[at] = <uint8_t>(sim >> 8 * (KEY_OCTETS - 1 - at))
+
+
+def counted(dict references not None, dict known not None, int believed):
+    """(key, counters) of SIMs behind the references that each gave one after the other; `known` are those before.
+
+    A reference that follows the one before by one is a step, up to `believed` of which are counted in a row.  Raises
+    ValueError for counters that are none.
     """
+    cdef list found = []
+    cdef uint8_t octets[KEY_OCTETS]
+    for sim, given in references.items():
+        write_key(sim, octets)
+        key = PyBytes_FromStringAndSize(<char*>octets, KEY_OCTETS)
+        found.append((key, counters_behind(known.get(key), given, believed)))
+    return found
+
+
+cdef bytes counters_behind(bytes counters, bytearray references, int believed):
     cdef const uint8_t* old
     cdef int reference = -1
     cdef int steps = 0
     cdef uint64_t sent = 0
-    cdef bytearray new = bytearray(COUNTERS_OCTETS)
-    cdef uint8_t* at = <uint8_t*>(<char*>new)
+    cdef uint8_t new[COUNTERS_OCTETS]
     cdef int given
     if counters is not None:
         if len(counters) != COUNTERS_OCTETS:
@@ -224,8 +250,8 @@ def counted(bytes counters, bytearray references not None, int believed):
         steps = min(steps + 1, believed) if reference >= 0 and given == (reference + 1) & 0xFF else 0
         reference = given
         sent += 1
-    at[0] = 1
-    at[1] = <uint8_t>reference
-    at[2] = <uint8_t>steps
-    store(sent, at + 3)
-    return bytes(new)
+    new[0] = 1
+    new[1] = <uint8_t>reference
+    new[2] = <uint8_t>steps
+    store(sent, new + 3)
+    return PyBytes_FromStringAndSize(<char*>new, COUNTERS_OCTETS)

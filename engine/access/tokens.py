@@ -60,4 +60,4 @@ def find(txn: Txn, token: str) -> Token | None:
 
 def any_known(txn: Txn) -> bool:
     """Whether there is any token at all."""
-    return TOKENS.count(txn) > 0
+    return TOKENS.any(txn)

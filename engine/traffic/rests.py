@@ -13,40 +13,39 @@ LONGEST_MS: Final = 900_000
 
 
 class Rests:
-    """Which SIMs rest, and until when; times are epoch milliseconds."""
+    """Which SIMs rest, and until when; times are epoch milliseconds.
+
+    `refusals` and `until_ms` are empty while there is nothing to be asked.
+    """
 
     def __init__(self) -> None:
-        self._refusals: dict[int, int] = {}
-        self._until_ms: dict[int, int] = {}
-
-    def __bool__(self) -> bool:
-        """Whether anything was refused lately, or any SIM rests."""
-        return bool(self._refusals or self._until_ms)
+        self.refusals: dict[int, int] = {}
+        self.until_ms: dict[int, int] = {}
 
     def refused(self, sim: int, now_ms: int) -> int:
         """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
-        refusals = self._refusals.get(sim, 0) + 1
-        self._refusals[sim] = refusals
+        refusals = self.refusals.get(sim, 0) + 1
+        self.refusals[sim] = refusals
         if refusals < REFUSALS:
             return 0
         # Behind a rest the first refusal is enough for the next, twice as long.
         until_ms = now_ms + min(FIRST_MS << min(refusals - REFUSALS, 10), LONGEST_MS)
-        self._until_ms[sim] = until_ms
+        self.until_ms[sim] = until_ms
         return until_ms
 
     def until(self, sim: int, until_ms: int) -> None:
         """The SIM has sent what it may: it rests until then, whatever was."""
-        self._until_ms[sim] = max(self._until_ms.get(sim, 0), until_ms)
+        self.until_ms[sim] = max(self.until_ms.get(sim, 0), until_ms)
 
     def accepted(self, sim: int) -> None:
         """The network took a part from the SIM: whatever was, is over."""
-        self._refusals.pop(sim, None)
-        self._until_ms.pop(sim, None)
+        self.refusals.pop(sim, None)
+        self.until_ms.pop(sim, None)
 
     def is_resting(self, sim: int, now_ms: int) -> bool:
         """Whether the SIM is to be left alone."""
-        return self._until_ms.get(sim, 0) > now_ms
+        return self.until_ms.get(sim, 0) > now_ms
 
     def next_end_ms(self, now_ms: int) -> int | None:
         """When the next SIM that rests may try again, or None."""
-        return min((until_ms for until_ms in self._until_ms.values() if until_ms > now_ms), default=None)
+        return min((until_ms for until_ms in self.until_ms.values() if until_ms > now_ms), default=None)

@@ -117,7 +117,7 @@ class _Turn:
         ahead, limits, rows = self._rules.ahead.flights, self._rules.limits, self._rows
         # Where parts of a SIM are unknown, its next reference may tell of them.
         doubted = set[int]()
-        if UNPROVEN.count(self._txn):
+        if UNPROVEN.any(self._txn):
             doubted = {sim for sim in {flight.sim for flight in landed} if intents.has_unproven(self._txn, sim)}
         if limits:
             for flight in landed:
@@ -132,7 +132,7 @@ class _Turn:
             if intents.has_unproven(self._txn, flight.sim):
                 doubted.add(flight.sim)
             place = rows.land(landed, place + 1, ahead, doubted)
-        if EARLY.count(self._txn):
+        if EARLY.any(self._txn):
             self.flush()
             for sim in {flight.sim for flight in landed}:
                 receipts.catch_up(self._txn, sim, self._now_ms)
@@ -220,7 +220,7 @@ class _Turn:
         asked = [flight.packed for flight in chosen if flight.packed is not None]
         verdicts = self._gate(self._txn, asked, self._now_ms)
         going = chosen
-        if any(verdict is not messages.SEND for verdict in verdicts):
+        if verdicts.count(messages.SEND) < len(verdicts):
             going = []
             self.flush()
             for flight, row, verdict in zip(chosen, asked, verdicts, strict=True):

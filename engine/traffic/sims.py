@@ -7,7 +7,7 @@ part tells how many of the unknown parts before it were really tried.
 import struct
 from typing import Final, NamedTuple
 
-from engine._settling import counted
+from engine._settling import counted, keys
 from engine.errors import RecordBroken
 from engine.store.table import Octets, Txn
 
@@ -68,13 +68,9 @@ def accepted(txn: Txn, imsi: int, reference: int, unknown: int = 0) -> None:
 
 def accepted_all(txn: Txn, references: dict[int, bytearray]) -> None:
     """Note the references that SIMs gave, an octet each, in order; nothing is unknown on any of them."""
-    keys = [_KEY.pack(imsi) for imsi in references]
-    known = SIMS.find_many(txn, keys)
+    known = SIMS.find_many(txn, keys(references))
     try:
-        changed = [
-            (key, counted(known.get(key), given, STEPS_BELIEVED))
-            for key, given in zip(keys, references.values(), strict=True)
-        ]
+        changed = counted(references, known, STEPS_BELIEVED)
     except ValueError as error:
         raise RecordBroken(SIMS.name, b"", str(error)) from error
     SIMS.put_many(txn, changed)

@@ -262,7 +262,7 @@ class _Feeder:
         self._any_ended = State.ACCEPTED in messages.tally(txn, campaign.id)
         self._asks_customers = customers.any_known(txn)
         # All this is asked again when the part is claimed; but each row that is turned away there costs a modem's turn.
-        self._knows_suppressions = suppressions.SUPPRESSIONS.count(txn) > 0
+        self._knows_suppressions = suppressions.any_known(txn)
         self._asks_consent = campaign.purpose in consent.NEEDED
         self._is_over = campaign.expires_ms <= now_ms
         self._plain: dict[str, Said] = {}

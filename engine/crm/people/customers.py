@@ -76,7 +76,7 @@ def change(
 
 def any_known(txn: Txn) -> bool:
     """Whether there is any customer."""
-    return BY_NUMBER.count(txn) > 0
+    return BY_NUMBER.any(txn)
 
 
 def find_by_number(txn: Txn, number: int) -> Customer | None:

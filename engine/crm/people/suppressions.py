@@ -45,7 +45,7 @@ def find(txn: Txn, pepper: bytes, number: int) -> Suppression | None:
 
 def any_known(txn: Txn) -> bool:
     """Whether anybody is suppressed."""
-    return SUPPRESSIONS.count(txn) > 0
+    return SUPPRESSIONS.any(txn)
 
 
 def add(txn: Txn, pepper: bytes, number: int, reason: str, now_ms: int) -> bool:
