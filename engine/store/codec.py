@@ -4,7 +4,8 @@ A record is a frozen `msgspec.Struct` declared with `array_like=True`.  Fields a
 end and with a default, so an older value still reads; anything else raises the version octet.  Knows nothing of LMDB.
 """
 
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -14,21 +15,21 @@ T = TypeVar("T")
 class RecordCodec(Generic[T]):
     """Encodes and decodes values of one type."""
 
-    __slots__ = ("_decoder", "_encoder", "_version", "version")
+    __slots__ = ("_decode", "_encode", "_version", "version")
 
     def __init__(self, kind: type[T], version: int = 1) -> None:
         self.version = version
         self._version = bytes([version])
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+        self._encode: Final = msgspec.msgpack.Encoder().encode
+        self._decode: Final[Callable[[memoryview], T]] = msgspec.msgpack.Decoder(kind).decode
 
     def encode(self, record: T) -> bytes:
         """The octets of `record`."""
-        return self._version + self._encoder.encode(record)
+        return self._version + self._encode(record)
 
     def decode(self, octets: bytes) -> T:
         """The record in `octets`.  Raises ValueError where they are none of ours."""
         if not octets or octets[0] != self.version:
             found = octets[0] if octets else None
             raise ValueError(f"record version {found}, expected {self.version}")
-        return self._decoder.decode(memoryview(octets)[1:])
+        return self._decode(memoryview(octets)[1:])

@@ -2,9 +2,10 @@
 
 Rules of this file:
 
-1. LMDB ties a write transaction to its thread, so every change runs on the writer thread, first come first served.
-2. Changes that wait together are committed together: one flush for all of them.  Each runs in a child
-   transaction, so one that raises undoes itself alone.
+1. LMDB ties a write transaction to its thread, so every change runs on the writer thread.  Small changes run in the
+   order they came, and so do bulk ones; where both wait they take turns, so that nobody waits for two bulk changes.
+2. Small changes that wait together are committed together: one flush for all of them.  Each runs in a child
+   transaction, so one that raises undoes itself alone.  One that waits alone needs none.
 3. A future is resolved after the flush, never before: what `write` returned is on the disk.
 4. The loop is woken once per commit, with all results and all notes of Lines in order.
 5. Pages are written by pwrite, never through the map, so that a full disk is an error and not a SIGBUS.
@@ -17,15 +18,16 @@ import contextlib
 import fcntl
 import logging
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import lmdb
+import msgspec
 
 from engine.errors import StoreError, StoreFull, StoreVersion
 from engine.store.disk import (
@@ -52,9 +54,8 @@ SCHEMA_VERSION: Final = 2
 TABLES_GONE: Final = 16  # of all earlier schemas, at most
 MAP_SIZE: Final = 1 << 40  # address space only; the file grows as it is written
 
-# A group takes what waits, up to this much work, so that nobody waits long behind a crowd.
+# A group takes what waits, up to this much, so that nobody waits long behind a crowd.
 GROUP_CHANGES: Final = 1000
-GROUP_S: Final = 0.010
 
 # A process that was killed while it read (a backup, a check) keeps LMDB from using pages again until someone asks
 # whether it still lives.
@@ -69,18 +70,15 @@ SCHEMA: Final = 0
 OWN_TABLES: Final[tuple[Keyed, ...]] = (META, LAST)
 
 
-class _Job:
-    """One change that waits for the writer."""
+class _Job(msgspec.Struct, eq=False):
+    """One change that waits for the writer; `alone` if it is bulk."""
 
-    __slots__ = ("alone", "args", "change", "error", "future", "result")
-
-    def __init__(self, change: Callable[..., Any], args: tuple[Any, ...], future: Any, alone: bool) -> None:
-        self.change = change
-        self.args = args
-        self.future = future
-        self.alone = alone
-        self.result: Any = None
-        self.error: BaseException | None = None
+    change: Callable[..., Any]
+    args: tuple[Any, ...]
+    future: Any
+    alone: bool
+    result: Any = None
+    error: BaseException | None = None
 
 
 class Migration(NamedTuple):
@@ -153,7 +151,10 @@ class Store:
                 ) from error
             raise self._opening_error(error) from error
         self._followers: list[Callable[[list[Note]], None]] = []
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._small: deque[_Job] = deque()
+        self._bulk: deque[_Job] = deque()
+        self._bell = threading.Lock()  # free where there may be something new for the writer
+        self._is_closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: threading.Thread | None = None
         if not read_only:
@@ -262,68 +263,60 @@ class Store:
 
     def submit(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> "asyncio.Future[T]":
         """Queue `change(txn, *args)`; the future resolves after its commit.  Call it on the event loop."""
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(change, args, future, alone=False))
+        self._put(_Job(change, args, future, False))
         return future
 
-    async def write(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def write(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run `change(txn, *args)` on the writer thread; return what it returned once that is durable.
 
         Raises what the change raised (it alone is undone), or StoreFull.
         """
-        return await self.submit(change, *args, **kwargs)
+        self._loop = loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(change, args, future, False))
+        return await future
 
     async def write_bulk(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Like `write`, in a transaction of its own without a child: for chunks of thousands of rows."""
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(change, args, future, alone=True))
+        self._put(_Job(change, args, future, True))
         return await future
 
     def write_now(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Like `write`, for a thread without an event loop: waits."""
         future: Future[T] = Future()
-        self._put(_Job(change, args, future, alone=False))
+        self._put(_Job(change, args, future, False))
         return future.result()
 
     def _put(self, job: _Job) -> None:
         if self._writer is None:
             raise StoreError("the store is closed or was opened for reading")
-        self._jobs.put(job)
+        (self._bulk if job.alone else self._small).append(job)
+        self._ring()
+
+    def _ring(self) -> None:
+        # Rung already: the writer will look at its queues once more.
+        if self._bell.locked():
+            with contextlib.suppress(RuntimeError):  # another thread was quicker
+                self._bell.release()
 
     # -- the writer thread
 
     def _write_groups(self) -> None:
-        held: _Job | None = None
-        while True:
-            job = held or self._jobs.get()
-            held = None
-            if job is None:
-                return
-            if job.alone:
-                self._commit([job])
-                continue
-            group = [job]
-            until = time.monotonic() + GROUP_S
-            stop = False
-            while len(group) < GROUP_CHANGES and time.monotonic() < until:
-                try:
-                    following = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    stop = True
-                    break
-                if following.alone:
-                    held = following
-                    break
-                group.append(following)
-            self._commit(group)
-            if stop:
-                return
+        small, bulk = self._small, self._bulk
+        is_closing = False
+        while not is_closing:
+            self._bell.acquire()
+            # Before the queues are looked at: what was put before the store was closed is still done.
+            is_closing = self._is_closing
+            while small or bulk:
+                if small:
+                    self._commit([small.popleft() for _ in range(min(len(small), GROUP_CHANGES))])
+                if bulk:
+                    self._commit([bulk.popleft()])
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group's changes and flush once.  Whatever happens, every future is resolved."""
@@ -348,13 +341,14 @@ class Store:
     def _attempt(self, group: list[_Job], notes: list[Note]) -> Exception | None:
         """Why nothing of the group was kept, or None; `notes` are those of what was."""
         notes.clear()
-        for job in group:
-            job.error = None
         try:
-            parent = self._env.begin(write=True)
+            parent = self._env.begin(None, None, True)
             try:
-                for job in group:
-                    self._run(job, parent, notes)
+                if len(group) == 1:
+                    self._run_alone(group[0], parent, notes)
+                else:
+                    for job in group:
+                        self._run(job, parent, notes)
                 began = time.monotonic()
                 parent.commit()
                 self.flush_s += time.monotonic() - began
@@ -384,29 +378,28 @@ class Store:
         self._has_reserve = False
         os.ftruncate(self._lock_fd, 0)
 
+    def _run_alone(self, job: _Job, txn: lmdb.Transaction, notes: list[Note]) -> None:
+        job.error = None
+        job.result = job.change(Txn(txn, self._handles, self.beside, notes), *job.args)
+
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
-        if job.alone:
-            txn = Txn(parent, self._handles, self.beside)
-            job.result = job.change(txn, *job.args)
-            notes += txn.notes
-            return
-        child = self._env.begin(write=True, parent=parent)
-        txn = Txn(child, self._handles, self.beside)
+        job.error = None
+        kept = len(notes)
+        child = self._env.begin(None, parent, True)
         try:
-            job.result = job.change(txn, *job.args)
+            job.result = job.change(Txn(child, self._handles, self.beside, notes), *job.args)
             child.commit()
         except Exception as error:  # one change is refused; its child undoes it and the group goes on
             child.abort()
+            del notes[kept:]
             job.error = store_error(error, self.directory)
             if isinstance(error, lmdb.Error) and isinstance(job.error, StoreFull):
                 raise
-        else:
-            notes += txn.notes
 
     def _tell(self, group: list[_Job], notes: list[Note]) -> None:
-        waiting: list[_Job] = []
+        waiting = []
         for job in group:
-            if isinstance(job.future, Future):
+            if type(job.future) is Future:
                 _resolve(job)
             else:
                 waiting.append(job)
@@ -426,15 +419,21 @@ class Store:
                 except Exception:  # a follower's own fault: who waits for the commit must not pay for it
                     log.exception("a follower failed")
         for job in group:
-            if not job.future.done():
-                _resolve(job)
+            future = job.future
+            if future.done():
+                continue
+            if job.error is None:
+                future.set_result(job.result)
+            else:
+                future.set_exception(job.error)
 
     # -- closing
 
     def close(self) -> None:
         """Finish what was queued, flush, and give the directory back."""
         if self._writer is not None:
-            self._jobs.put(None)
+            self._is_closing = True
+            self._ring()
             self._writer.join()
             self._writer = None
         self._env.close()

@@ -35,19 +35,19 @@ class Note(NamedTuple):
     value: Any
 
 
-class Txn:
+_note: Final = tuple.__new__  # a Note made by its own name takes twice as long
+
+
+class Txn(msgspec.Struct, eq=False):
     """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves.
 
     `beside` is what a change must reach beside the tables, in the very moment it is made; the store does not know it.
     """
 
-    __slots__ = ("beside", "handles", "notes", "raw")
-
-    def __init__(self, raw: lmdb.Transaction, handles: dict[str, Any], beside: Any = None) -> None:
-        self.raw = raw
-        self.handles = handles
-        self.beside = beside
-        self.notes: list[Note] = []
+    raw: lmdb.Transaction
+    handles: dict[str, Any]
+    beside: Any = None
+    notes: list[Note] = []
 
 
 class Keyed:
@@ -56,9 +56,10 @@ class Keyed:
     def __init__(self, name: str, layout: str) -> None:
         self.name = name
         self.layout: Final = struct.Struct(">" + layout)
+        self._pack: Final = self.layout.pack
 
     def _key(self, key: Key) -> bytes:
-        return self.layout.pack(*key) if type(key) is tuple else self.layout.pack(key)
+        return self._pack(*key) if type(key) is tuple else self._pack(key)
 
     def _scan(
         self, txn: Txn, prefix: bytes, after: bytes | None, reverse: bool = False
@@ -144,6 +145,7 @@ class Table(Keyed, Generic[T]):
     def __init__(self, name: str, kind: type[T], layout: str = "Q", version: int = 1) -> None:
         super().__init__(name, layout)
         self._codec: RecordCodec[T] = RecordCodec(kind, version)
+        self._encode: Final = self._codec.encode
 
     def decode(self, key: Key, value: bytes) -> T:
         """The record in a raw value that stood under `key`.  Raises RecordBroken."""
@@ -157,8 +159,8 @@ class Table(Keyed, Generic[T]):
 
     def find(self, txn: Txn, key: Key) -> T | None:
         """The record, or None."""
-        packed = self._key(key)
-        value = txn.raw.get(packed, db=txn.handles[self.name])
+        packed = self._pack(*key) if type(key) is tuple else self._pack(key)
+        value = txn.raw.get(packed, None, txn.handles[self.name])
         return None if value is None else self._decode(packed, cast("bytes", value))
 
     def get(self, txn: Txn, key: Key) -> T:
@@ -170,16 +172,17 @@ class Table(Keyed, Generic[T]):
 
     def put(self, txn: Txn, key: Key, record: T) -> None:
         """Write or replace."""
-        txn.raw.put(self._key(key), self._codec.encode(record), db=txn.handles[self.name])
+        packed = self._pack(*key) if type(key) is tuple else self._pack(key)
+        txn.raw.put(packed, self._encode(record), True, True, False, txn.handles[self.name])
 
     def append(self, txn: Txn, key: Key, record: T) -> None:
         """Write behind the last key: quicker than `put`.  Raises Conflict where the key is not the highest."""
-        if not txn.raw.put(self._key(key), self._codec.encode(record), append=True, db=txn.handles[self.name]):
+        if not txn.raw.put(self._key(key), self._encode(record), True, True, True, txn.handles[self.name]):
             raise Conflict(f"{self.name}: a key was appended out of order")
 
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove."""
-        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+        return bool(txn.raw.delete(self._key(key), b"", txn.handles[self.name]))
 
     def scan(
         self, txn: Txn, *prefix: int | bytes, after: Key | None = None, reverse: bool = False
@@ -195,16 +198,16 @@ class Unique(Keyed):
 
     def find(self, txn: Txn, key: Key) -> int | None:
         """The id, or None."""
-        value = txn.raw.get(self._key(key), db=txn.handles[self.name])
+        value = txn.raw.get(self._key(key), None, txn.handles[self.name])
         return None if value is None else int(_ID.unpack(value)[0])
 
     def add(self, txn: Txn, key: Key, owner: int) -> bool:
         """Whether the key was free and is now `owner`'s."""
-        return bool(txn.raw.put(self._key(key), _ID.pack(owner), overwrite=False, db=txn.handles[self.name]))
+        return bool(txn.raw.put(self._key(key), _ID.pack(owner), True, False, False, txn.handles[self.name]))
 
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove."""
-        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+        return bool(txn.raw.delete(self._key(key), b"", txn.handles[self.name]))
 
     def scan(self, txn: Txn, *prefix: int | bytes) -> Iterator[tuple[tuple[Any, ...], int]]:
         """(key, id) in key order."""
@@ -217,11 +220,11 @@ class Index(Keyed):
 
     def add(self, txn: Txn, *key: int | bytes) -> None:
         """Put the key in; a second time changes nothing."""
-        txn.raw.put(self._key(key), b"", db=txn.handles[self.name])
+        txn.raw.put(self._key(key), b"", True, True, False, txn.handles[self.name])
 
     def remove(self, txn: Txn, *key: int | bytes) -> bool:
         """Whether it was there."""
-        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+        return bool(txn.raw.delete(self._key(key), b"", txn.handles[self.name]))
 
     def scan(
         self,
@@ -241,8 +244,9 @@ class Line(Table[T]):
 
     def put(self, txn: Txn, key: Key, record: T) -> None:
         """Write or replace, and note it."""
-        super().put(txn, key, record)
-        txn.notes.append(Note(self.name, key if type(key) is tuple else (key,), record))
+        fields = key if type(key) is tuple else (key,)
+        txn.raw.put(self._pack(*fields), self._encode(record), True, True, False, txn.handles[self.name])
+        txn.notes.append(_note(Note, (self.name, fields, record)))
 
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove; noted if so."""
@@ -261,11 +265,11 @@ class Octets(Keyed):
 
     def find(self, txn: Txn, key: Key) -> bytes | None:
         """The octets, or None."""
-        return cast("bytes | None", txn.raw.get(self._key(key), db=txn.handles[self.name]))
+        return cast("bytes | None", txn.raw.get(self._key(key), None, txn.handles[self.name]))
 
     def put(self, txn: Txn, key: Key, octets: bytes) -> None:
         """Write or replace."""
-        txn.raw.put(self._key(key), octets, db=txn.handles[self.name])
+        txn.raw.put(self._key(key), octets, True, True, False, txn.handles[self.name])
 
     def find_many(self, txn: Txn, keys: list[bytes]) -> dict[bytes, bytes]:
         """The octets of these packed keys; those that are not there are left out."""
@@ -279,7 +283,7 @@ class Octets(Keyed):
 
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove."""
-        return bool(txn.raw.delete(self._key(key), db=txn.handles[self.name]))
+        return bool(txn.raw.delete(self._key(key), b"", txn.handles[self.name]))
 
     def scan(
         self, txn: Txn, *prefix: int | bytes, after: Key | None = None, reverse: bool = False

@@ -115,6 +115,40 @@ async def test_a_bulk_change_is_a_transaction_of_its_own(store: Store) -> None:
         assert NUMBERS.count(txn) == 5_000
 
 
+async def test_a_small_change_waits_for_one_bulk_change_at_most_and_the_other_way_round(store: Store) -> None:
+    order: list[str] = []
+    gate = threading.Event()
+    held = store.submit(lambda _: gate.wait(5))
+    await asyncio.sleep(0.02)
+    bulk = [asyncio.ensure_future(store.write_bulk(lambda _, at=at: order.append(f"bulk {at}"))) for at in (1, 2, 3)]
+    await asyncio.sleep(0)
+    small = [store.submit(lambda _, at=at: order.append(f"small {at}")) for at in (1, 2)]
+    gate.set()
+    await asyncio.gather(held, *bulk, *small)
+    assert order == ["bulk 1", "small 1", "small 2", "bulk 2", "bulk 3"]
+
+
+async def test_a_change_that_waits_alone_and_raises_is_undone_too(store: Store) -> None:
+    heard: list[Note] = []
+    store.follow(heard.extend)
+    with pytest.raises(Conflict):
+        await store.write(put_then_refuse, 7)
+    await store.write(WORK.put, (1, 8), "x")
+    assert name(store, 7) is None
+    assert [note.key for note in heard] == [(1, 8)]
+
+
+async def test_changes_of_threads_and_tasks_at_once_are_all_done(store: Store) -> None:
+    def put_some(first: int) -> None:
+        for number in range(first, first + 100):
+            store.write_now(NAMES.put, number, "thread")
+
+    threads = [asyncio.to_thread(put_some, 1000 * place) for place in range(1, 5)]
+    await asyncio.gather(*threads, *(store.write(NAMES.put, number, "task") for number in range(400)))
+    with store.read() as txn:
+        assert NAMES.count(txn) == 800
+
+
 def test_a_thread_without_a_loop_waits_for_its_change(store: Store) -> None:
     store.write_now(NAMES.put, 1, "here")
     assert name(store, 1) == "here"
