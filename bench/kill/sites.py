@@ -25,8 +25,8 @@ from engine.store.environment import Store
 from engine.store.table import Keyed
 from server import cli
 
-# Long enough for the loop to give a PDU to every line that has a prompt.
-LATE_S: Final = 0.03
+# Long enough for the loop, on a busy machine too, to give a PDU to every line that has a prompt.
+LATE_S: Final = 0.15
 PLANTS: Final = ("outcome-first",)
 
 # The rest is said while a modem starts, or about the weather.
