@@ -4,56 +4,124 @@ A list is sorted where the native one has a heap, and every lookup walks; the or
 """
 
 from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
 
 QUANTUM = 4  # parts a group of weight 1 may send each round
 LANES = 4
+EVERY = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dataclass(slots=True)
+class Entry:
+    """A message, and what its group was paid for it while it was too large to go."""
+
+    identifier: int
+    group: int
+    lane: int
+    due_ms: int
+    parts: int
+    weight: int
+    route: int
+    packed: Any
+    saved: int = 0
+
+
+@dataclass(slots=True)
+class Group:
+    """A group's messages in one lane, first due first."""
+
+    name: int
+    ready: list[Entry] = field(default_factory=list)
+    weight: int = 1
+    deficit: int = 0
 
 
 class DueLine:
-    """Lanes, highest first; in a lane, groups by deficit round robin; in a group, first due first."""
+    """Lanes, highest first; in a lane, groups by deficit round robin; in a group, first due first of who may go."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, int, int, int, int, int]] = []
-        self._turns: list[deque[int]] = [deque() for _ in range(LANES)]
-        self._ready: list[dict[int, deque[tuple[int, int, int]]]] = [{} for _ in range(LANES)]
-        self._deficit: list[dict[int, int]] = [{} for _ in range(LANES)]
-        self._serial = 0
+        self._waiting: list[Entry] = []
+        self._turns: list[deque[Group]] = [deque() for _ in range(LANES)]
 
-    def push(self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1) -> None:
+    def push(
+        self,
+        identifier: int,
+        group: int,
+        lane: int,
+        due_ms: int,
+        parts: int,
+        weight: int = 1,
+        route: int = 0,
+        packed: Any = None,
+    ) -> None:
         """Add a message that is not in the line."""
-        self._serial += 1
-        self._waiting.append((due_ms, self._serial, identifier, group, lane, parts, weight))
+        self._waiting.append(Entry(identifier, group, lane, due_ms, parts, weight, route, packed))
 
-    def pop(self, now_ms: int) -> tuple[int, int, int, int] | None:
-        """(id, group, lane, parts) of what goes next, or None."""
+    def push_rows(
+        self, group: int, lane: int, due_ms: int, weight: int, entries: list[tuple[int, int, int, Any]]
+    ) -> None:
+        """The same for messages that are due together."""
+        for identifier, parts, route, packed in entries:
+            self.push(identifier, group, lane, due_ms, parts, weight, route, packed)
+
+    def remove(self, identifier: int) -> bool:
+        """Whether the message was in the line."""
+        for group in (group for turns in self._turns for group in turns):
+            for entry in group.ready:
+                if entry.identifier == identifier:
+                    group.deficit += entry.saved
+                    group.ready.remove(entry)
+                    return True
+        before = len(self._waiting)
+        self._waiting = [entry for entry in self._waiting if entry.identifier != identifier]
+        return len(self._waiting) < before
+
+    def ready_parts(self, now_ms: int, lane: int = -1, routes: int = EVERY) -> int:
+        """Parts that could go now."""
         self._ripen(now_ms)
-        for lane, turns in enumerate(self._turns):
-            while turns:
-                group = turns[0]
-                ready = self._ready[lane][group]
-                if not ready:
-                    turns.popleft()
-                    del self._ready[lane][group]
+        lanes = self._turns if lane < 0 else [self._turns[lane]]
+        ripe = [entry for turns in lanes for group in turns for entry in group.ready]
+        return sum(entry.parts for entry in ripe if (routes | 1) >> entry.route & 1)
+
+    def pop(
+        self, now_ms: int, lowest_lane: int = LANES - 1, routes: int = EVERY
+    ) -> tuple[int, int, int, int, Any] | None:
+        """(id, group, lane, parts, packed) of what goes next, or None."""
+        self._ripen(now_ms)
+        for lane, turns in enumerate(self._turns[: lowest_lane + 1]):
+            if not any((routes | 1) >> entry.route & 1 for group in turns for entry in group.ready):
+                continue
+            passed: list[Group] = []
+            while True:
+                group = turns.popleft()
+                entry = next((entry for entry in group.ready if (routes | 1) >> entry.route & 1), None)
+                if entry is None:
+                    if group.ready:
+                        passed.append(group)
                     continue
-                identifier, parts, weight = ready[0]
-                if self._deficit[lane][group] < parts:
-                    self._deficit[lane][group] += QUANTUM * weight
-                    turns.rotate(-1)
+                if group.deficit + entry.saved < entry.parts:
+                    entry.saved += QUANTUM * group.weight
+                    # Whom it passed over stands where it stood: before all whose turn is still to come.
+                    turns.append(group)
                     continue
-                self._deficit[lane][group] -= parts
-                ready.popleft()
-                return identifier, group, lane, parts
+                group.deficit += entry.saved - entry.parts
+                group.ready.remove(entry)
+                turns.appendleft(group)
+                turns.extendleft(reversed(passed))
+                return entry.identifier, group.name, lane, entry.parts, entry.packed
         return None
 
     def _ripen(self, now_ms: int) -> None:
         if not self._waiting:
             return
-        ripe = sorted(entry for entry in self._waiting if entry[0] <= now_ms)
+        ripe = sorted((entry for entry in self._waiting if entry.due_ms <= now_ms), key=lambda entry: entry.due_ms)
         if ripe:
-            self._waiting = [entry for entry in self._waiting if entry[0] > now_ms]
-        for _, _, identifier, group, lane, parts, weight in ripe:
-            if group not in self._ready[lane]:
-                self._ready[lane][group] = deque()
-                self._deficit[lane][group] = 0
-                self._turns[lane].append(group)
-            self._ready[lane][group].append((identifier, parts, weight))
+            self._waiting = [entry for entry in self._waiting if entry.due_ms > now_ms]
+        for entry in ripe:
+            group = next((group for group in self._turns[entry.lane] if group.name == entry.group), None)
+            if group is None:
+                group = Group(entry.group)
+                self._turns[entry.lane].append(group)
+            group.weight = entry.weight
+            group.ready.append(entry)

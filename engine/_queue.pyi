@@ -1,6 +1,6 @@
 """Stub of _queue.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
 
-from typing import final
+from typing import Any, final
 
 @final
 class DueLine:
@@ -10,17 +10,37 @@ class DueLine:
     def parts(self) -> int: ...
     def __len__(self) -> int: ...
     def __contains__(self, identifier: object, /) -> bool: ...
-    def push(self, identifier: int, group: int, lane: int, due_ms: int, parts: int, weight: int = 1) -> None:
-        """Add a message, or replace the entry that stands for it."""
+    def push(
+        self,
+        identifier: int,
+        group: int,
+        lane: int,
+        due_ms: int,
+        parts: int,
+        weight: int = 1,
+        route: int = 0,
+        packed: object = None,
+    ) -> None:
+        """Add a message, or replace the entry that stands for it; `packed` comes back with it."""
 
-    def ready_parts(self, now_ms: int, lane: int = -1) -> int:
+    def push_rows(
+        self, group: int, lane: int, due_ms: int, weight: int, entries: list[tuple[int, int, int, Any]]
+    ) -> None:
+        """The same for messages that are due together: (id, parts, route class, packed) each."""
+
+    def ready_parts(self, now_ms: int, lane: int = -1, routes: int = 0xFFFFFFFFFFFFFFFF) -> int:
         """Parts that could go now: those that are due and whose group is not parked."""
+
+    def ready_for(self, now_ms: int, routes: int) -> bool:
+        """Whether `pop` would find a message of these route classes."""
 
     def remove(self, identifier: int) -> bool:
         """Whether the message was in the line."""
 
-    def pop(self, now_ms: int, lowest_lane: int = 3) -> tuple[int, int, int, int] | None:
-        """(id, group, lane, parts) of what goes next, or None."""
+    def pop(
+        self, now_ms: int, lowest_lane: int = 3, routes: int = 0xFFFFFFFFFFFFFFFF
+    ) -> tuple[int, int, int, int, Any] | None:
+        """(id, group, lane, parts, packed) of what goes next by who may send these classes, or None."""
 
     def park(self, group: int) -> None:
         """Keep a group's messages, but do not pop them."""

@@ -324,7 +324,7 @@ class Scheduler:
                 taken = self._line.pop(now_ms)
             if taken is None:
                 return None
-            identifier, _, lane, _ = taken
+            identifier, _, lane, _, _ = taken
             pin = self._pins.pop(identifier, 0)
             if pin in (0, sim):
                 return Flight(identifier, sim, lane, self._rows.pop(identifier, None))

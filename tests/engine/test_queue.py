@@ -2,6 +2,7 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from engine._queue import DueLine
 BULK = 3
 
 
-def drain(line: DueLine, now_ms: int = 0, most: int = 1_000_000) -> list[tuple[int, int, int, int]]:
-    taken = []
+def drain(line: DueLine, now_ms: int = 0, most: int = 1_000_000) -> list[tuple[int, int, int, int, Any]]:
+    taken: list[tuple[int, int, int, int, Any]] = []
     while len(taken) < most and (item := line.pop(now_ms)) is not None:
         taken.append(item)
     return taken
@@ -40,7 +41,7 @@ def test_groups_share_by_weight_counted_in_parts() -> None:
         line.push(10_000 + number, 1, BULK, 0, 1, weight=1)
         line.push(20_000 + number, 2, BULK, 0, 3, weight=3)
     parts: Counter[int] = Counter()
-    for _, group, _, size in drain(line, most=800):
+    for _, group, _, size, _ in drain(line, most=800):
         parts[group] += size
     assert parts[2] / parts[1] == pytest.approx(3, rel=0.05)
 
@@ -68,7 +69,7 @@ def test_pushing_an_id_again_replaces_it() -> None:
     assert len(line) == 1
     assert line.parts == 3
     assert line.pop(499) is None
-    assert line.pop(500) == (1, 0, 0, 3)
+    assert line.pop(500) == (1, 0, 0, 3, None)
     assert line.pop(10_000) is None
 
 
@@ -123,13 +124,20 @@ def test_only_the_lanes_asked_for_are_popped() -> None:
     line.push(1, 0, 2, 0, 1)
     assert line.pop(0, 0) is None
     line.push(2, 0, 0, 0, 1)
-    assert line.pop(0, 0) == (2, 0, 0, 1)
+    assert line.pop(0, 0) == (2, 0, 0, 1, None)
 
 
-@pytest.mark.parametrize(("lane", "parts", "weight"), [(4, 1, 1), (-1, 1, 1), (0, 0, 1), (0, 1, 0)])
-def test_nonsense_is_refused(lane: int, parts: int, weight: int) -> None:
-    with pytest.raises(ValueError, match=r"lane|parts"):
-        DueLine().push(1, 0, lane, 0, parts, weight)
+@pytest.mark.parametrize(
+    ("lane", "parts", "weight", "route"),
+    [(4, 1, 1, 0), (-1, 1, 1, 0), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 1, 64), (0, 1, 1, -1)],
+)
+def test_nonsense_is_refused(lane: int, parts: int, weight: int, route: int) -> None:
+    line = DueLine()
+    with pytest.raises(ValueError, match=r"lane|parts|class"):
+        line.push(1, 0, lane, 0, parts, weight, route)
+    with pytest.raises(ValueError, match=r"lane|parts|class"):
+        line.push_rows(0, lane, 0, weight, [(1, parts, route, None)])
+    assert len(line) == 0
 
 
 def test_agrees_with_a_plain_model_under_random_work() -> None:

@@ -42,7 +42,7 @@ class Rack:
                     self.feed()
                     taken = self.line.pop(0)
                     assert taken is not None
-                    _, group, _, left = taken  # noqa: PLW2901
+                    _, group, _, left, _ = taken  # noqa: PLW2901
                     self.waiting[group] -= 1
                 claimed.append(group)
                 self.under_way[sim] = (group, left - 1)
