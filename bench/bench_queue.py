@@ -21,7 +21,7 @@ class Line(Protocol):
         self, group: int, lane: int, due_ms: int, weight: int, entries: list[tuple[int, int, int, Any]]
     ) -> None: ...
     def pop(
-        self, now_ms: int, lowest_lane: int = 3, routes: int = 0xFFFF_FFFF_FFFF_FFFF
+        self, now_ms: int, lowest_lane: int = 3, routes: int | None = None
     ) -> tuple[int, int, int, int, Any] | None: ...
 
 

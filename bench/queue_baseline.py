@@ -9,7 +9,7 @@ from typing import Any
 
 QUANTUM = 4  # parts a group of weight 1 may send each round
 LANES = 4
-EVERY = 0xFFFF_FFFF_FFFF_FFFF
+EVERY = (1 << 256) - 1
 
 
 @dataclass(slots=True)
@@ -77,25 +77,27 @@ class DueLine:
         self._waiting = [entry for entry in self._waiting if entry.identifier != identifier]
         return len(self._waiting) < before
 
-    def ready_parts(self, now_ms: int, lane: int = -1, routes: int = EVERY) -> int:
+    def ready_parts(self, now_ms: int, lane: int = -1, routes: int | None = None) -> int:
         """Parts that could go now."""
         self._ripen(now_ms)
+        routes = EVERY if routes is None else routes | 1
         lanes = self._turns if lane < 0 else [self._turns[lane]]
         ripe = [entry for turns in lanes for group in turns for entry in group.ready]
-        return sum(entry.parts for entry in ripe if (routes | 1) >> entry.route & 1)
+        return sum(entry.parts for entry in ripe if routes >> entry.route & 1)
 
     def pop(
-        self, now_ms: int, lowest_lane: int = LANES - 1, routes: int = EVERY
+        self, now_ms: int, lowest_lane: int = LANES - 1, routes: int | None = None
     ) -> tuple[int, int, int, int, Any] | None:
         """(id, group, lane, parts, packed) of what goes next, or None."""
         self._ripen(now_ms)
+        routes = EVERY if routes is None else routes | 1
         for lane, turns in enumerate(self._turns[: lowest_lane + 1]):
-            if not any((routes | 1) >> entry.route & 1 for group in turns for entry in group.ready):
+            if not any(routes >> entry.route & 1 for group in turns for entry in group.ready):
                 continue
             passed: list[Group] = []
             while True:
                 group = turns.popleft()
-                entry = next((entry for entry in group.ready if (routes | 1) >> entry.route & 1), None)
+                entry = next((entry for entry in group.ready if routes >> entry.route & 1), None)
                 if entry is None:
                     if group.ready:
                         passed.append(group)

@@ -4,13 +4,14 @@ All of it is inline, so there is no .pyx.  Knows nothing of what a chain is: who
 """
 
 from cpython.mem cimport PyMem_Realloc
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
+
+from engine._chain cimport Link
 
 cdef struct Waiting:
     int64_t due_ms
     uint64_t serial
-    PyObject* chain
+    Link* chain
 
 cdef struct Heap:
     Waiting* items
@@ -34,7 +35,7 @@ cdef inline int make_room(Heap* heap) except -1:
     return 0
 
 
-cdef inline void push(Heap* heap, int64_t due_ms, uint64_t serial, PyObject* chain) noexcept nogil:
+cdef inline void push(Heap* heap, int64_t due_ms, uint64_t serial, Link* chain) noexcept nogil:
     """There must be room."""
     cdef Py_ssize_t place = heap.length
     cdef Py_ssize_t above
@@ -52,9 +53,9 @@ cdef inline void push(Heap* heap, int64_t due_ms, uint64_t serial, PyObject* cha
     heap.items[place] = item
 
 
-cdef inline PyObject* pop(Heap* heap) noexcept nogil:
+cdef inline Link* pop(Heap* heap) noexcept nogil:
     """The first chain; there must be one."""
-    cdef PyObject* first = heap.items[0].chain
+    cdef Link* first = heap.items[0].chain
     cdef Waiting item
     cdef Py_ssize_t place = 0
     cdef Py_ssize_t below

@@ -1,5 +1,6 @@
 """Stub of _queue.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 @final
@@ -28,8 +29,14 @@ class DueLine:
     ) -> None:
         """The same for messages that are due together: (id, parts, route class, packed) each."""
 
-    def ready_parts(self, now_ms: int, lane: int = -1, routes: int = 0xFFFFFFFFFFFFFFFF) -> int:
+    def ready_parts(self, now_ms: int, lane: int = -1, routes: int | None = None) -> int:
         """Parts that could go now: those that are due and whose group is not parked."""
+
+    def of_classes(self, routes: int) -> list[int]:
+        """Ids of all messages of these classes."""
+
+    def reroute(self, class_of: Callable[[int, Any], int]) -> None:
+        """Give every message the class that `class_of(id, packed)` says."""
 
     def ready_for(self, now_ms: int, routes: int) -> bool:
         """Whether `pop` would find a message of these route classes."""
@@ -38,7 +45,7 @@ class DueLine:
         """Whether the message was in the line."""
 
     def pop(
-        self, now_ms: int, lowest_lane: int = 3, routes: int = 0xFFFFFFFFFFFFFFFF
+        self, now_ms: int, lowest_lane: int = 3, routes: int | None = None
     ) -> tuple[int, int, int, int, Any] | None:
         """(id, group, lane, parts, packed) of what goes next by who may send these classes, or None."""
 

@@ -4,9 +4,9 @@ Lanes come first, highest (0) to lowest; within a lane, groups share by weight, 
 robin (Shreedhar and Varghese 1995); within a group, first due, first out.  A message that is not due yet waits in a
 heap.  Knows no clock: `now_ms` is an argument.  Knows no message but its id, and no route but the number of its class.
 
-Who asks says which route classes it may send, as bits of a mask.  A group keeps its messages by class, so a thousand
-for another SIM in front cost nothing; a group that has none for this SIM is passed over where it stands: it neither
-loses its turn nor is paid for one.  Class 0 is for everybody.
+Who asks says which route classes it may send, as bits of an integer.  A group keeps its messages by class, so that a
+thousand for another SIM in front cost nothing; a group that has none for this SIM is passed over where it stands: it
+neither loses its turn nor is paid for one.  Class 0 is for everybody.
 
 Plain C and CPython's own containers: a C++ standard library would ask every fresh machine for one more compiler.
 """
@@ -17,15 +17,13 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 
-from engine cimport _due_heap
+from engine cimport _chain, _due_heap, _route_classes
+from engine._chain cimport Chain, Link
 from engine._due_heap cimport Heap, Waiting
-
-cdef extern from *:
-    int trailing_zeros "__builtin_ctzll" (unsigned long long word) noexcept nogil
+from engine._route_classes cimport CLASSES, Classes
 
 cdef enum:
     LANES = 4
-    CLASSES = 64
     # Parts a group of weight 1 may send each round.  A message larger than that saves up over rounds.
     QUANTUM = 4
 
@@ -45,9 +43,7 @@ cdef class _Entry:
     cdef object identifier
     cdef object group
     cdef object packed
-    # Neighbours in its chain, borrowed.  Where it waits it has a follower only.
-    cdef PyObject* before
-    cdef PyObject* behind
+    cdef Link link
     # Where it stands once it is ripe, borrowed; a group lives as long as something ripe stands in it.
     cdef PyObject* home
     # Among the ripe of its group: those of several classes go in this order.
@@ -61,23 +57,18 @@ cdef class _Entry:
     cdef Place place
 
 
-cdef inline PyObject* behind_of(PyObject* entry) noexcept:
-    return (<_Entry>entry).behind
-
-
-cdef int let_go(PyObject* entry) except -1:
+cdef int let_go(Link* link) except -1:
     """Give up a chain's references, one after the other: never a recursion as deep as the chain is long."""
-    cdef PyObject* behind
-    while entry != NULL:
-        behind = behind_of(entry)
-        Py_DECREF(<object>entry)
-        entry = behind
+    cdef PyObject* owner
+    while link != NULL:
+        owner = link.owner
+        link = link.behind
+        Py_DECREF(<object>owner)
     return 0
 
 
 cdef struct File:
-    PyObject* first
-    PyObject* last
+    Chain chain
     int64_t parts
 
 
@@ -90,18 +81,18 @@ cdef class _Group:
     cdef object name
     cdef File* files
     # Classes of which it has a message.
-    cdef uint64_t classes
+    cdef Classes classes
     cdef int64_t deficit
     cdef int lane
     cdef int weight
     cdef bint listed
     cdef bint parked
-    # Neighbours in the round, borrowed: its lane owns it.
-    cdef PyObject* before
-    cdef PyObject* behind
+    # In the round of its lane, which holds no reference.
+    cdef Link link
 
     def __cinit__(self, name, int lane):
         self.name = name
+        self.link.owner = <PyObject*>self
         self.lane = lane
         self.weight = 1
         self.files = <File*>PyMem_Calloc(CLASSES, sizeof(File))
@@ -112,61 +103,50 @@ cdef class _Group:
         cdef int route
         if self.files != NULL:
             for route in range(CLASSES):
-                let_go(self.files[route].first)
+                let_go(self.files[route].chain.first)
         PyMem_Free(self.files)
 
     cdef void append(self, _Entry entry) noexcept:
         """Put it last in its file; the chain's reference becomes the file's."""
         cdef File* file = &self.files[entry.route]
         entry.home = <PyObject*>self
-        entry.behind = NULL
-        entry.before = file.last
-        if file.last == NULL:
-            file.first = <PyObject*>entry
-            self.classes |= <uint64_t>1 << entry.route
-        else:
-            (<_Entry>file.last).behind = <PyObject*>entry
-        file.last = <PyObject*>entry
+        _chain.append(&file.chain, &entry.link)
+        _route_classes.put(&self.classes, entry.route)
         file.parts += entry.parts
 
     cdef void take_out(self, _Entry entry) noexcept:
         """The file's reference is given up: the caller has one of its own."""
         cdef File* file = &self.files[entry.route]
-        if entry.before == NULL:
-            file.first = entry.behind
-        else:
-            (<_Entry>entry.before).behind = entry.behind
-        if entry.behind == NULL:
-            file.last = entry.before
-        else:
-            (<_Entry>entry.behind).before = entry.before
-        entry.before = entry.behind = entry.home = NULL
-        if file.first == NULL:
-            self.classes &= ~(<uint64_t>1 << entry.route)
+        _chain.take_out(&file.chain, &entry.link)
+        entry.home = NULL
+        if file.chain.first == NULL:
+            _route_classes.take(&self.classes, entry.route)
         file.parts -= entry.parts
         self.deficit += entry.saved
         entry.saved = 0
         Py_DECREF(entry)
 
-    cdef PyObject* first_of(self, uint64_t classes) noexcept:
+    cdef bint is_empty(self) noexcept:
+        return _route_classes.is_empty(&self.classes)
+
+    cdef PyObject* first_of(self, const Classes* routes) noexcept:
         """The one of these classes that ripened first; the group has one."""
         cdef PyObject* first = NULL
         cdef PyObject* other
-        while classes:
-            other = self.files[trailing_zeros(classes)].first
+        cdef int route = _route_classes.following(&self.classes, routes, 0)
+        while route >= 0:
+            other = self.files[route].chain.first.owner
             if first == NULL or (<_Entry>other).rank < (<_Entry>first).rank:
                 first = other
-            classes &= classes - 1
+            route = _route_classes.following(&self.classes, routes, route + 1)
         return first
 
 
 cdef struct Round:
-    # Groups that take turns, borrowed.
-    PyObject* first
-    PyObject* last
+    Chain groups
     # Classes that could go now, and their parts: what is due in groups that are not parked.
-    uint64_t classes
-    int64_t[64] parts
+    Classes classes
+    int64_t[256] parts
 
 
 @cython.final
@@ -178,6 +158,7 @@ cdef class DueLine:
     cdef list groups
     cdef Heap waiting
     cdef set parked
+    cdef dict asked  # masks, and what they stand for
     cdef Round[4] rounds
     cdef uint64_t serial
     cdef uint64_t rank
@@ -187,6 +168,7 @@ cdef class DueLine:
         self.entries = {}
         self.groups = [{} for _ in range(LANES)]
         self.parked = set()
+        self.asked = {}
 
     def __dealloc__(self):
         cdef Py_ssize_t place
@@ -211,7 +193,7 @@ cdef class DueLine:
         cdef _Entry entry = self._enter(identifier, group, lane, parts, weight, route, packed)
         self.serial += 1
         Py_INCREF(entry)
-        _due_heap.push(&self.waiting, due_ms, self.serial, <PyObject*>entry)
+        _due_heap.push(&self.waiting, due_ms, self.serial, &entry.link)
 
     def push_rows(self, group, int lane, int64_t due_ms, int weight, list entries):
         """The same for messages of one group that are due together: (id, parts, route class, packed) each.
@@ -219,22 +201,18 @@ cdef class DueLine:
         They come due as one, in this order.  Where one is nonsense, those before it are in the line.
         """
         cdef _Entry entry
-        cdef PyObject* first = NULL
-        cdef PyObject* last = NULL
+        cdef Chain chain
+        chain.first = chain.last = NULL
         _due_heap.make_room(&self.waiting)
         self.serial += 1
         try:
             for identifier, parts, route, packed in entries:
                 entry = self._enter(identifier, group, lane, parts, weight, route, packed)
                 Py_INCREF(entry)
-                if last == NULL:
-                    first = <PyObject*>entry
-                else:
-                    (<_Entry>last).behind = <PyObject*>entry
-                last = <PyObject*>entry
+                _chain.append(&chain, &entry.link)
         finally:
-            if first != NULL:
-                _due_heap.push(&self.waiting, due_ms, self.serial, first)
+            if chain.first != NULL:
+                _due_heap.push(&self.waiting, due_ms, self.serial, chain.first)
 
     cdef _Entry _enter(self, identifier, group, int lane, int parts, int weight, int route, packed):
         if not 0 <= lane < LANES:
@@ -252,6 +230,7 @@ cdef class DueLine:
         entry.parts = parts
         entry.weight = weight
         entry.route = route
+        entry.link.owner = <PyObject*>entry
         entry.place = WAITING
         self.entries[identifier] = entry
         self.parts += parts
@@ -259,17 +238,15 @@ cdef class DueLine:
 
     cdef int _ripen(self, int64_t now_ms) except -1:
         """Move what has come due from the heap into its group."""
-        cdef PyObject* chain
-        cdef PyObject* behind
+        cdef Link* chain
         cdef _Entry entry
         cdef _Group group
         while self.waiting.length and self.waiting.items[0].due_ms <= now_ms:
             chain = _due_heap.pop(&self.waiting)
             group = None
             while chain != NULL:
-                behind = behind_of(chain)
-                entry = <_Entry>chain
-                chain = behind
+                entry = <_Entry>chain.owner
+                chain = chain.behind
                 if entry.place != WAITING:
                     # Removed or replaced since.
                     Py_DECREF(entry)
@@ -281,7 +258,7 @@ cdef class DueLine:
                 entry.place = RIPE
                 group.append(entry)
                 if not group.parked:
-                    self._count(entry)
+                    self._add(entry.lane, entry.route, entry.parts)
             if group is not None and not group.listed and not group.parked:
                 self._list(group)
         return 0
@@ -296,15 +273,14 @@ cdef class DueLine:
         group.weight = entry.weight
         return group
 
-    cdef void _count(self, _Entry entry) noexcept:
-        self.rounds[entry.lane].parts[entry.route] += entry.parts
-        self.rounds[entry.lane].classes |= <uint64_t>1 << entry.route
-
-    cdef void _discount(self, int lane, int route, int64_t parts) noexcept:
+    cdef void _add(self, int lane, int route, int64_t parts) noexcept:
+        """So many parts more, or fewer, could go."""
         cdef Round* turns = &self.rounds[lane]
-        turns.parts[route] -= parts
-        if not turns.parts[route]:
-            turns.classes &= ~(<uint64_t>1 << route)
+        turns.parts[route] += parts
+        if turns.parts[route]:
+            _route_classes.put(&turns.classes, route)
+        else:
+            _route_classes.take(&turns.classes, route)
 
     # -- the round
 
@@ -312,36 +288,14 @@ cdef class DueLine:
         """Last in its lane's round, with nothing to its credit."""
         group.deficit = 0
         group.listed = True
-        self._line_up(group)
-
-    cdef void _line_up(self, _Group group) noexcept:
-        cdef Round* turns = &self.rounds[group.lane]
-        group.before = turns.last
-        group.behind = NULL
-        if turns.last == NULL:
-            turns.first = <PyObject*>group
-        else:
-            (<_Group>turns.last).behind = <PyObject*>group
-        turns.last = <PyObject*>group
-
-    cdef void _step_out(self, _Group group) noexcept:
-        cdef Round* turns = &self.rounds[group.lane]
-        if group.before == NULL:
-            turns.first = group.behind
-        else:
-            (<_Group>group.before).behind = group.behind
-        if group.behind == NULL:
-            turns.last = group.before
-        else:
-            (<_Group>group.behind).before = group.before
-        group.before = group.behind = NULL
+        _chain.append(&self.rounds[group.lane].groups, &group.link)
 
     cdef int _unlist(self, _Group group) except -1:
         """It takes no more turns; where nothing is left of it, it is forgotten."""
         if group.listed:
-            self._step_out(group)
+            _chain.take_out(&self.rounds[group.lane].groups, &group.link)
             group.listed = False
-        if not group.classes:
+        if group.is_empty():
             del (<dict>self.groups[group.lane])[group.name]
         return 0
 
@@ -362,42 +316,41 @@ cdef class DueLine:
         if entry.place == RIPE:
             group = <_Group>entry.home
             if not group.parked:
-                self._discount(entry.lane, entry.route, entry.parts)
+                self._add(entry.lane, entry.route, -entry.parts)
             group.take_out(entry)
-            if not group.classes and not group.listed:
+            if group.is_empty() and not group.listed:
                 del (<dict>self.groups[group.lane])[group.name]
         entry.place = NOWHERE
         entry.packed = None
         return 0
 
-    def pop(self, int64_t now_ms, int lowest_lane=LANES - 1, uint64_t routes=0xFFFFFFFFFFFFFFFF):
+    def pop(self, int64_t now_ms, int lowest_lane=LANES - 1, routes=None):
         """(id, group, lane, parts, packed) of what goes next, taken out of the line; None if nothing may go.
 
         `lowest_lane` asks no lanes below it: 0 for the `otp` lane alone.  `routes` has a bit for each route class
-        that may go by who asks; class 0 always may.
+        that may go by who asks, None for all; class 0 always may.
         """
         cdef int lane
         cdef _Group group
         cdef _Entry entry
-        cdef PyObject* turn
-        cdef PyObject* behind
+        cdef Link* turn
+        cdef Link* behind
         cdef Round* turns
-        routes |= 1
+        cdef const Classes* mine = _route_classes.read(self.asked, routes)
         self._ripen(now_ms)
         for lane in range(min(lowest_lane, LANES - 1) + 1):
             turns = &self.rounds[lane]
-            if not turns.classes & routes:
+            if not _route_classes.meet(&turns.classes, mine):
                 continue
-            turn = turns.first
+            turn = NULL
             while True:
-                if turn == NULL:
-                    turn = turns.first
-                group = <_Group>turn
-                behind = group.behind
-                if not group.classes:
+                turn = turns.groups.first if turn == NULL else turn
+                group = <_Group>turn.owner
+                behind = turn.behind
+                if group.is_empty():
                     self._unlist(group)
-                elif group.classes & routes:
-                    entry = <_Entry>group.first_of(group.classes & routes)
+                elif _route_classes.meet(&group.classes, mine):
+                    entry = <_Entry>group.first_of(mine)
                     if group.deficit + entry.saved >= entry.parts:
                         group.deficit -= entry.parts
                         taken = (entry.identifier, group.name, lane, entry.parts, entry.packed)
@@ -406,10 +359,8 @@ cdef class DueLine:
                         return taken
                     # Its turn is over: the next round adds its share.
                     entry.saved += <int64_t>QUANTUM * group.weight
-                    self._step_out(group)
-                    self._line_up(group)
-                    if behind == NULL:
-                        behind = turns.first
+                    _chain.take_out(&turns.groups, &group.link)
+                    _chain.append(&turns.groups, &group.link)
                 turn = behind
         return None
 
@@ -428,45 +379,68 @@ cdef class DueLine:
 
     # -- asked
 
-    def ready_parts(self, int64_t now_ms, int lane=-1, uint64_t routes=0xFFFFFFFFFFFFFFFF):
+    def ready_parts(self, int64_t now_ms, int lane=-1, routes=None):
         """Parts of these route classes that could go now, in one lane or in all: due, and in no parked group."""
+        cdef const Classes* asked = _route_classes.read(self.asked, routes)
         cdef int64_t ready = 0
-        cdef int each
+        cdef Round* turns
+        cdef int each, route
         self._ripen(now_ms)
         for each in range(LANES):
             if lane < 0 or lane == each:
-                ready += self._parts_of(&self.rounds[each], routes | 1)
+                turns = &self.rounds[each]
+                route = _route_classes.following(&turns.classes, asked, 0)
+                while route >= 0:
+                    ready += turns.parts[route]
+                    route = _route_classes.following(&turns.classes, asked, route + 1)
         return ready
 
-    cdef int64_t _parts_of(self, Round* turns, uint64_t routes) noexcept:
-        cdef int64_t ready = 0
-        cdef uint64_t left = turns.classes & routes
-        while left:
-            ready += turns.parts[trailing_zeros(left)]
-            left &= left - 1
-        return ready
-
-    def ready_for(self, int64_t now_ms, uint64_t routes):
+    def ready_for(self, int64_t now_ms, routes):
         """Whether `pop` would find a message of these route classes."""
-        cdef int lane
-        self._ripen(now_ms)
-        for lane in range(LANES):
-            if self.rounds[lane].classes & (routes | 1):
-                return True
-        return False
+        return self.ready_parts(now_ms, -1, routes) > 0
+
+    def of_classes(self, routes):
+        """Ids of all messages of these classes, whenever they are due: of 0 too only where it is asked for."""
+        return [key for key, entry in self.entries.items() if routes >> (<_Entry>entry).route & 1]
+
+    def reroute(self, class_of):
+        """Give every message the class that `class_of(id, packed)` says; what is due keeps its order."""
+        cdef _Entry entry
+        cdef _Group home
+        ripe = []
+        for value in self.entries.values():
+            entry = <_Entry>value
+            route = class_of(entry.identifier, entry.packed)
+            if not 0 <= route < CLASSES:
+                raise ValueError(f"route class {route} is none of 0 to {CLASSES - 1}")
+            if entry.place == RIPE:
+                ripe.append((entry.rank, entry, route))
+            else:
+                entry.route = route
+        ripe.sort()
+        for _, entry, route in ripe:
+            home = <_Group>entry.home
+            if not home.parked:
+                self._add(entry.lane, entry.route, -entry.parts)
+            home.take_out(entry)
+            entry.route = route
+            Py_INCREF(entry)
+            home.append(entry)
+            if not home.parked:
+                self._add(entry.lane, entry.route, entry.parts)
 
     def next_due_ms(self):
         """When the next waiting message comes due, or None; what is due already does not count."""
         cdef Waiting* item
-        cdef PyObject* behind
+        cdef Link* gone
         while self.waiting.length:
             item = &self.waiting.items[0]
-            if (<_Entry>item.chain).place == WAITING:
+            gone = item.chain
+            if (<_Entry>gone.owner).place == WAITING:
                 return item.due_ms
-            behind = behind_of(item.chain)
-            Py_DECREF(<object>item.chain)
-            item.chain = behind
-            if behind == NULL:
+            item.chain = gone.behind
+            Py_DECREF(<object>gone.owner)
+            if item.chain == NULL:
                 _due_heap.pop(&self.waiting)
         return None
 
@@ -474,27 +448,27 @@ cdef class DueLine:
 
     def park(self, group):
         """Keep a group's messages in the line, but do not pop them until `unpark`."""
-        cdef _Group home
-        cdef int route
         self.parked.add(group)
-        for lanes in self.groups:
-            home = <_Group>(<dict>lanes).get(group)
-            if home is not None and not home.parked:
-                home.parked = True
-                for route in range(CLASSES):
-                    self._discount(home.lane, route, home.files[route].parts)
-                self._unlist(home)
+        self._set_parked(group, True)
 
     def unpark(self, group):
         """Let a parked group take its turns again."""
-        cdef _Group home
-        cdef int route
         self.parked.discard(group)
-        for lanes in self.groups:
-            home = <_Group>(<dict>lanes).get(group)
-            if home is not None and home.parked:
-                home.parked = False
-                for route in range(CLASSES):
-                    self.rounds[home.lane].parts[route] += home.files[route].parts
-                self.rounds[home.lane].classes |= home.classes
-                self._list(home)
+        self._set_parked(group, False)
+
+    cdef int _set_parked(self, name, bint is_parked) except -1:
+        cdef _Group group
+        cdef int route
+        for lane in self.groups:
+            group = <_Group>(<dict>lane).get(name)
+            if group is None or group.parked == is_parked:
+                continue
+            group.parked = is_parked
+            for route in range(CLASSES):
+                if group.files[route].parts:
+                    self._add(group.lane, route, -group.files[route].parts if is_parked else group.files[route].parts)
+            if is_parked:
+                self._unlist(group)
+            else:
+                self._list(group)
+        return 0

@@ -129,7 +129,7 @@ def test_only_the_lanes_asked_for_are_popped() -> None:
 
 @pytest.mark.parametrize(
     ("lane", "parts", "weight", "route"),
-    [(4, 1, 1, 0), (-1, 1, 1, 0), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 1, 64), (0, 1, 1, -1)],
+    [(4, 1, 1, 0), (-1, 1, 1, 0), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 1, 256), (0, 1, 1, -1)],
 )
 def test_nonsense_is_refused(lane: int, parts: int, weight: int, route: int) -> None:
     line = DueLine()

@@ -128,11 +128,11 @@ def test_agrees_with_the_plain_line_on_every_pop() -> None:
                 fed += 1
                 due_ms = now_ms + random.randrange(-5, 40)
                 row = (fed, random.randrange(4), random.choice((0, 3)), due_ms, random.randint(1, 9))
-                weight, route = random.randint(1, 3), random.choice((0, 1, 2, 63))
+                weight, route = random.randint(1, 3), random.choice((0, 1, 2, 255))
                 line.push(*row, weight, route, row)
                 plain.push(*row, weight, route, row)
             elif act < 0.4:
-                rows = [(fed + n, random.randint(1, 6), random.choice((0, 1, 2, 63)), n) for n in range(1, 9)]
+                rows = [(fed + n, random.randint(1, 6), random.choice((0, 1, 2, 255)), n) for n in range(1, 9)]
                 fed += len(rows)
                 where = (random.randrange(4), BULK, now_ms + random.randrange(-5, 40), random.randint(1, 3))
                 line.push_rows(*where, rows)
@@ -142,8 +142,26 @@ def test_agrees_with_the_plain_line_on_every_pop() -> None:
                 assert line.remove(identifier) == plain.remove(identifier)
             else:
                 now_ms += random.randrange(3)
-                mask = random.choice((0, 2, 4, 6, 1 << 63, 2**64 - 1))
+                mask = random.choice((None, 0, 2, 4, 6, 1 << 255, 2**300 - 1))
                 lane = random.choice((0, 3, 3))
                 assert line.ready_parts(now_ms, routes=mask) == plain.ready_parts(now_ms, routes=mask)
-                assert line.ready_for(now_ms, mask) == (plain.ready_parts(now_ms, routes=mask) > 0)
+                assert mask is None or line.ready_for(now_ms, mask) == (plain.ready_parts(now_ms, routes=mask) > 0)
                 assert line.pop(now_ms, lane, mask) == plain.pop(now_ms, lane, mask)
+
+
+def test_messages_get_other_classes_and_keep_their_order_and_their_share() -> None:
+    line = DueLine()
+    line.push_rows(1, BULK, 0, 1, [(identifier, 1, 1, identifier % 3) for identifier in range(1, 10)])
+    line.push_rows(1, BULK, 100, 1, [(identifier, 1, 1, identifier % 3) for identifier in range(11, 20)])
+    line.push(30, 2, BULK, 0, 1, route=1, packed=2)
+    line.park(2)
+    assert line.ready_parts(0, routes=0) == 0
+    line.reroute(lambda _, packed: 200 + packed)
+    assert line.ready_parts(0) == 9
+    assert not line.ready_for(0, FIRST)
+    assert line.of_classes(1 << 202) == [2, 5, 8, 11, 14, 17, 30]
+    assert [taken[0] for taken in iter(lambda: line.pop(0, routes=1 << 200 | 1 << 202), None)] == [2, 3, 5, 6, 8, 9]
+    line.unpark(2)
+    assert [taken[0] for taken in iter(lambda: line.pop(100, routes=1 << 202), None)] == [11, 14, 17, 30]
+    with pytest.raises(ValueError, match="class"):
+        line.reroute(lambda _, __: 256)
