@@ -1,5 +1,6 @@
 """Settings: frozen, and validated once.  Knows no files and no environment variables."""
 
+import re
 import zoneinfo
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ DAYS_MOST: Final = 36_500
 
 _DAY_MINUTES: Final = 1440
 _IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
+_PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
 
 
 class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +124,15 @@ class SimSettings(Limits, frozen=True, forbid_unknown_fields=True):
     """What is set for one SIM: its limits."""
 
 
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How texts find their way: `sticky` keeps a number with the SIM that texted it last; `operators` are prefixes by
+    name, for routes to name.
+    """
+
+    sticky: bool = False
+    operators: dict[str, tuple[str, ...]] = {}
+
+
 class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many days is kept what is over; 0: for ever.  What has not ended stays, however old.
 
@@ -152,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quiet: QuietHours = QuietHours()
     sims: dict[str, SimSettings] = {}  # by IMSI
     keep: Keep = Keep()
+    routes: Routing = Routing()
 
 
 def validate(settings: Settings) -> Settings:
@@ -188,6 +200,10 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError(f"http.port: {settings.http.port} is not 0 to 65535")
     for imsi, sim in settings.sims.items():
         _check_sim(imsi, sim)
+    for name, prefixes in settings.routes.operators.items():
+        for prefix in prefixes:
+            if not _PREFIX.fullmatch(prefix):
+                raise ConfigError(f"routes.operators.{name}: {prefix!r} is no prefix: + and 1 to 15 digits")
     return settings
 
 

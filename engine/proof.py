@@ -15,6 +15,7 @@ from engine.traffic import inbox, messages, retention, sheets, slots
 from engine.traffic.inbox import INBOX, RECEIVED, Progress
 from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
 from engine.traffic.messages import DUE, MESSAGES, TALLY, State
+from engine.traffic.routes import ROUTES
 from engine.traffic.sheets import FED
 from engine.traffic.spending import SPENT, parts_of
 
@@ -30,6 +31,7 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from _received(txn)
         yield from _customers(txn)
         yield from _campaigns(txn)
+        yield from _routes(txn)
     except RecordBroken as error:
         yield str(error)
 
@@ -144,3 +146,14 @@ def _campaigns(txn: Txn) -> Iterator[str]:
     yield from _compare("row_numbers", found - stale, numbers)
     if len(stale) > known.stale:
         yield f"forgotten: {len(stale)} pairs of row_numbers lead nowhere, not {known.stale} at most"
+
+
+def _routes(txn: Txn) -> Iterator[str]:
+    named: Counter[str] = Counter()
+    for (identifier,), route in ROUTES.scan(txn):
+        named[route.name] += 1
+        if route.id != identifier:
+            yield f"routes: {identifier} says that it is {route.id}"
+    for name, times in sorted(named.items()):
+        if times > 1:
+            yield f"routes: {times} have the name {name!r}"

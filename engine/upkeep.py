@@ -13,7 +13,7 @@ from engine.crm.marketing import campaigns, uploads
 from engine.errors import StoreError
 from engine.store.environment import Store
 from engine.store.table import Txn
-from engine.traffic import quotas, retention
+from engine.traffic import quotas, retention, sticky
 from engine.traffic.messages import NUMBERS
 from engine.traffic.retention import BUDGET, Budget
 
@@ -89,6 +89,8 @@ class Upkeep:
     async def forget(self, now_ms: int) -> None:
         """Remove all that is too old to be kept at `now_ms`, by the settings."""
         keep = self._keep
+        kept_ms = min(keep.messages_days * DAY_MS or sticky.KEPT_MS, sticky.KEPT_MS)
+        await self._sweep(_forget_kept, 0, now_ms - kept_ms)
         await self._sweep(retention.forget_references, b"", now_ms - REPORTS_MS)
         await self._sweep(retention.forget_early, b"", now_ms - REPORTS_MS)
         if keep.events_days:
@@ -135,3 +137,7 @@ class Upkeep:
 
 def _forget_faults(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
     return uploads.forget_faults(txn, after, horizon_ms, budget.pages)
+
+
+def _forget_kept(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
+    return sticky.forget(txn, after, horizon_ms, budget.rows)

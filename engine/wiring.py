@@ -6,7 +6,7 @@ The one place that knows all of the engine, and the one that reads the clock.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -35,11 +35,14 @@ from engine.traffic import (
     reassembly,
     receipts,
     retention,
+    routes,
     sims,
     spending,
+    sticky,
 )
 from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
+from engine.traffic.routing import Routing
 from engine.traffic.scheduler import Scheduler
 from engine.upkeep import Upkeep
 
@@ -59,6 +62,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *reassembly.TABLES,
     *inbound.TABLES,
     *retention.TABLES,
+    *routes.TABLES,
+    *sticky.TABLES,
     events.EVENTS,
     *tokens.TABLES,
     *customers.TABLES,
@@ -115,9 +120,11 @@ class Engine:
             ),
             clock.now_ms,
         )
+        self.routing = Routing(self.store, settings.routes.operators)
+        self.routing.load()
         self.scheduler = Scheduler(
             self.store,
-            gate_with(pepper, settings.house, settings.quiet, spending.spent),
+            self.routing.gated(gate_with(pepper, settings.house, settings.quiet, spending.spent)),
             self._feed,
             clock.now_ms,
             settings.traffic.feed_ahead_s,
@@ -153,18 +160,25 @@ class Engine:
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
         settings, now_ms = self.settings, self.now_ms()
-        judge = judge_with(self.pepper, settings.house, settings.quiet, spending.spent)
-        ready = {int(view.imsi) for view in self.rack() if view.state in ("ready", "sending") and view.imsi}
+        judge = self.routing.gated(judge_with(self.pepper, settings.house, settings.quiet, spending.spent))
+        classes = self.routing.classes
+        ready = {int(view.imsi): view.port for view in self.rack() if view.state in ("ready", "sending") and view.imsi}
         with self.store.read() as txn:
             message = messages.get(txn, message_id)
             (verdict,) = judge(txn, [message], now_ms)
             own = messages.pinned_to(message)
-            usable = ready & {own} if own else ready
+            usable = classes.reachable(
+                classes.class_of(message.number, message.tag, message.purpose, message.sim), ready
+            )
+            if own:
+                usable = frozenset(ready.keys() & {own})
             facts = Facts(
                 now_ms,
                 verdict,
                 modems_ready=len(ready),
-                is_sim_here=bool(usable),
+                is_sim_here=not own or bool(usable),
+                routes=tuple(route.name for route in classes.candidates(message.number, message.tag, message.purpose)),
+                is_sender_here=bool(usable),
                 quota=self._binding(txn, usable, message.number, now_ms),
                 parts_above=self.scheduler.parts_above(message.lane),
                 parts_beside=self.scheduler.parts_in(message.lane),
@@ -172,7 +186,7 @@ class Engine:
             )
         return explain(message, facts)
 
-    def _binding(self, txn: Txn, usable: set[int], number: int, now_ms: int) -> quotas.Quota | None:
+    def _binding(self, txn: Txn, usable: Set[int], number: int, now_ms: int) -> quotas.Quota | None:
         """The quota that frees first, where each of the SIMs has one that binds."""
         binding = [quotas.binding(txn, sim, number, now_ms, self.limits_of(sim)) for sim in usable]
         bound = [quota for quota in binding if quota is not None]

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from engine.wiring import Engine
-from server.api import campaigns, customers, events, health, messages, modems, openapi, sim
+from server.api import campaigns, customers, events, health, messages, modems, openapi, routes, sim
 from server.console import pages
 from server.context import ENGINE, LABORATORY, Laboratory
 from server.middleware import bearer, refusals
@@ -20,6 +20,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *customers.ROUTES,
     *events.ROUTES,
     *modems.ROUTES,
+    *routes.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
 )

@@ -1,7 +1,7 @@
 """Settings from a TOML file and the environment, and the key file beside them.
 
 Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`, `CARILLON_SIMS_<IMSI>_DAY=200` what
-one SIM may send, and hours are written as JSON: `CARILLON_QUIET_SERVICE='[{"opens": 480, "closes": 1260}]'`.
+one SIM may send.  Hours and operators are written as JSON: `CARILLON_QUIET_SERVICE='[{"opens": 480, "closes": 1260}]'`.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ PREFIX: Final = "CARILLON_"
 KEY_FILE: Final = "carillon.key"
 # Not settings: a token to let in, and nothing that belongs into a file.
 _OTHERS: Final = frozenset({"CARILLON_TOKEN"})
-_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep")
+_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep", "routes")
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -55,11 +55,11 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
     imsi, _, limit = key.partition("_")
     if section == "sims" and limit:
         _section(inside, imsi)[limit] = value
-    elif section == "quiet":
+    elif section == "quiet" or words == "routes_operators":
         try:
             inside[key] = msgspec.json.decode(value)
         except msgspec.DecodeError as error:
-            raise ConfigError(f"quiet.{key}: is not JSON") from error
+            raise ConfigError(f"{section}.{key}: is not JSON") from error
     else:
         inside[key] = [port for port in value.split(",") if port] if words == "modems_ports" else value
 

@@ -222,6 +222,42 @@ class CustomerPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class SenderView(msgspec.Struct, frozen=True):
+    """Who sends for a route: a SIM by its IMSI or a modem by its port."""
+
+    sim: str | None
+    port: str | None
+    cost_minor: int | None
+
+
+class RouteView(msgspec.Struct, frozen=True):
+    """A route.  Its messages go by the cheapest of its senders that is available; without senders by any SIM."""
+
+    id: str
+    name: str
+    kind: str
+    tariff: str
+    prefixes: list[str]
+    countries: list[str]
+    operators: list[str]
+    tags: list[str]
+    purposes: list[str]
+    senders: list[SenderView]
+    cost_minor: int
+    order: int
+    failover: bool
+    created_at: str | None
+    updated_at: str | None
+    version: int
+
+
+class RoutePage(msgspec.Struct, frozen=True):
+    """All routes, the oldest first."""
+
+    items: list[RouteView]
+    next: str | None
+
+
 class EventView(msgspec.Struct, frozen=True):
     """Something that happened to one thing."""
 

@@ -19,10 +19,11 @@ from engine.crm.people.customers import Customer
 from engine.errors import Invalid, InvalidParam
 from engine.rack import ModemView
 from engine.store import ids
-from engine.traffic import inbox, messages
+from engine.traffic import inbox, messages, routes
 from engine.traffic.events import Event
 from engine.traffic.inbox import Received
 from engine.traffic.messages import Message, Part, State
+from engine.traffic.routes import Route, Sender
 from server import views
 
 T = TypeVar("T")
@@ -34,12 +35,19 @@ LAST_MS: Final = 4_102_444_800_000  # 2100-01-01: ids can tell milliseconds unti
 Purpose = Literal["marketing", "survey", "research", "service", "transactional"]
 OnUnknown = Literal["hold", "await_report", "resend"]
 Language = Literal["en", "zh"]
+Imsi = Annotated[str, Meta(pattern="^[1-9][0-9]{5,14}$")]
+Tariff = Literal["normal", "free", "premium"]
+Words = Annotated[list[str], Meta(max_length=routes.ENTRIES_MOST)]
+RouteName = Annotated[str, Meta(min_length=1, max_length=routes.NAME_LONGEST)]
+Cost = Annotated[int, Meta(ge=0, le=routes.COST_MOST)]
+Order = Annotated[int, Meta(ge=-routes.COST_MOST, le=routes.COST_MOST)]
 PartsMost = Annotated[int, Meta(ge=0, le=caps.PARTS_MOST)]
 
 
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A text for one person.  `national` allows the shift tables of a language, which not every phone knows;
     `transliterate` makes typographic signs plain where that saves a part; a `flash` text is shown at once and not kept.
+    `sim` is the one to go by, before all routes; a `tariff` other than normal no SIM can do.
     """
 
     to: str
@@ -56,6 +64,8 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transliterate: bool = False
     flash: bool = False
     tag: Annotated[str, Meta(max_length=100)] = ""
+    sim: Imsi | None = None
+    tariff: Tariff = "normal"
 
 
 class NewMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +107,52 @@ class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be changed of a campaign: what it may cost at most, in parts; 0 lifts the cap."""
 
     parts_most: PartsMost
+
+
+class RouteSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A SIM by its IMSI, or a modem by its `port`; `cost_minor` is a part's price where it is not the route's."""
+
+    sim: Imsi | None = None
+    port: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    cost_minor: Cost | None = None
+
+
+class NewRoute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A way out for the messages that all it names is true of; what it does not name is true of all.
+
+    Of `prefixes`, `countries` and `operators` one is enough.  Without `senders` any SIM may.  Where `failover` is
+    false, no other route takes what its senders cannot.
+    """
+
+    name: RouteName
+    kind: Literal["modem", "http"] = "modem"
+    tariff: Tariff = "normal"
+    prefixes: Words = []
+    countries: Words = []
+    operators: Words = []
+    tags: Words = []
+    purposes: list[Purpose] = []
+    senders: Annotated[list[RouteSender], Meta(max_length=routes.ENTRIES_MOST)] = []
+    cost_minor: Cost = 0
+    order: Order = 0
+    failover: bool = True
+
+
+class RouteChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields to replace; those left out stay."""
+
+    name: RouteName | UnsetType = UNSET
+    kind: Literal["modem", "http"] | UnsetType = UNSET
+    tariff: Tariff | UnsetType = UNSET
+    prefixes: Words | UnsetType = UNSET
+    countries: Words | UnsetType = UNSET
+    operators: Words | UnsetType = UNSET
+    tags: Words | UnsetType = UNSET
+    purposes: list[Purpose] | UnsetType = UNSET
+    senders: Annotated[list[RouteSender], Meta(max_length=routes.ENTRIES_MOST)] | UnsetType = UNSET
+    cost_minor: Cost | UnsetType = UNSET
+    order: Order | UnsetType = UNSET
+    failover: bool | UnsetType = UNSET
 
 
 class NewCustomer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -369,6 +425,50 @@ def customer(
         version=record.version,
         consent=said,
     )
+
+
+def senders_of(given: list[RouteSender]) -> tuple[Sender, ...]:
+    """The senders of a route as the engine knows them."""
+    return tuple(
+        Sender(int(one.sim or 0), one.port or "", -1 if one.cost_minor is None else one.cost_minor) for one in given
+    )
+
+
+def route(record: Route) -> views.RouteView:
+    """A route as JSON."""
+    return views.RouteView(
+        id=routes.name_of(record.id),
+        name=record.name,
+        kind=record.kind,
+        tariff=record.tariff,
+        prefixes=[f"+{prefix}" for prefix in record.prefixes],
+        countries=list(record.countries),
+        operators=list(record.operators),
+        tags=list(record.tags),
+        purposes=list(record.purposes),
+        senders=[
+            views.SenderView(
+                str(sender.sim) if sender.sim else None,
+                sender.port or None,
+                sender.cost_minor if sender.cost_minor >= 0 else None,
+            )
+            for sender in record.senders
+        ],
+        cost_minor=record.cost_minor,
+        order=record.order,
+        failover=record.failover,
+        created_at=time(record.created_ms),
+        updated_at=time(record.updated_ms),
+        version=record.version,
+    )
+
+
+def version_of(request: web.Request) -> int | None:
+    """The version in `If-Match`, None without it.  Raises Invalid."""
+    match = request.headers.get("If-Match", "").strip('"')
+    if match and not (match.isascii() and match.isdigit() and len(match) <= 18):
+        raise Invalid(InvalidParam("If-Match", "is no version"))
+    return int(match) if match else None
 
 
 def consented(row: Consent | None) -> views.ConsentView | None:

@@ -24,6 +24,8 @@ class Facts:
     verdict: Verdict = SEND
     modems_ready: int = 0
     is_sim_here: bool = True  # of a message of which a part went: the SIM that the others must follow by
+    routes: tuple[str, ...] = ()  # the names of those it may go by, the first one first
+    is_sender_here: bool = True  # any SIM of these, or the one that its sender asked for
     quota: Quota | None = None
     parts_above: int = 0
     parts_beside: int = 0
@@ -45,6 +47,7 @@ _PERSON: Final = {
     "campaign_paused": "Its campaign is paused: it goes when somebody resumes it",
     "cap": "Its campaign has reached its cost cap: it goes when somebody raises the cap",
     "approval": "Its campaign waits for a second person's approval: it goes when that is given",
+    "no_route": "No route takes it: it goes when somebody adds one that does",
     "not_launched": "Its campaign has not been launched: it goes when somebody launches it",
 }
 
@@ -98,6 +101,12 @@ def _waiting(message: Message, facts: Facts) -> str:
     if not facts.is_sim_here:
         sim = f"···{pinned_to(message) % 10_000:04d}"
         return f"A part of it went by SIM {sim}, which is not here: it goes when that is back{_or_expires(message)}."
+    if not facts.is_sender_here:
+        if message.sim:
+            sim = f"SIM ···{message.sim % 10_000:04d}"
+            return f"It is to go by {sim}, which is not here: it goes when that is{_or_expires(message)}."
+        named = ", ".join(facts.routes)
+        return f"No SIM of its routes ({named}) is here: it goes when one is{_or_expires(message)}."
     if facts.quota is not None:
         noun, window = _QUOTAS[facts.quota.name]
         limit = f"{facts.quota.limit:,} {noun}{'' if facts.quota.limit == 1 else 's'} {window}"

@@ -219,7 +219,8 @@ def _requeue(txn: Txn, message: Message, index: int, due_ms: int, now_ms: int, *
     part = message.parts[index]
     attempt = part.attempt if counted else part.attempt - 1
     # Parts that went pin the message to their SIM; a message of which nothing went may leave by any.
-    waiting = Part(attempt=attempt)
+    # Whom it was refused by, it avoids where it can.
+    waiting = Part(sim=part.sim if counted else 0, attempt=attempt)
     parts = (*message.parts[:index], waiting, *message.parts[index + 1 :])
     untouched = all(part.state is State.QUEUED for part in parts)
     state = State.QUEUED if untouched else messages.rolled_up(parts)

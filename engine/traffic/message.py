@@ -131,6 +131,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     transliterate: bool = False
     flash: bool = False
     packed_row: int = -1  # where it is a row of a sheet still, and no record of its own
+    sim: int = 0  # the one that its sender wants it to go by
 
     @property
     def size(self) -> int:
@@ -171,12 +172,21 @@ class Asked(Protocol):
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True):
-    """What the scheduler must know of a waiting message: `sim` is the one its earlier parts left by, or 0."""
+    """What the scheduler must know of a waiting message: `sim` is the one its earlier parts left by, or 0.
+
+    The others say which routes it has: `wanted` is the SIM that its sender asked for, `refused_by` the one that could
+    not send it, or 0.  An entry of before there were routes has no number.
+    """
 
     group: int
     parts: int
     weight: int
     sim: int
+    number: int = 0
+    tag: str = ""
+    purpose: str = ""
+    wanted: int = 0
+    refused_by: int = 0
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -246,6 +256,11 @@ def _envelope(
         validity_s=validity_s,
         wants_report=wants_report,
     )
+
+
+def refused_by(message: Message) -> int:
+    """The SIM that could not send the part which is next, 0 where none tried."""
+    return next((part.sim for part in message.parts if part.state is State.QUEUED), 0)
 
 
 def pinned_to(message: Message) -> int:

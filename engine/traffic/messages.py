@@ -47,6 +47,7 @@ from engine.traffic.message import (
     envelope_of_row,
     name,
     pinned_to,
+    refused_by,
     rolled_up,
 )
 from engine.traffic.spending import Spending
@@ -207,7 +208,10 @@ def line_up(txn: Txn, message: Message) -> None:
     """Put the message's entry into the due line."""
     sim = pinned_to(message)
     waiting = sum(part.state is State.QUEUED for part in message.parts)
-    due = Due(message.group, waiting, message.weight, sim)
+    due = Due(
+        message.group, waiting, message.weight, sim, message.number, message.tag, message.purpose, message.sim,
+        refused_by(message),
+    )  # fmt: skip
     DUE.put(txn, (message.lane, message.due_ms, message.id), due)
 
 

@@ -8,7 +8,6 @@ from engine import numbers
 from engine.crm.people import consent, customers
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customers import CUSTOMERS, Customer
-from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from server import views, wire
 from server.context import ENGINE
@@ -66,11 +65,8 @@ async def change(request: web.Request) -> web.Response:
         changes["language"] = body.language
     if body.tags is not None:
         changes["tags"] = tuple(body.tags)
-    match = request.headers.get("If-Match", "").strip('"')
-    if match and not (match.isascii() and match.isdigit() and len(match) <= 18):
-        raise Invalid(InvalidParam("If-Match", "is no version"))
     identifier = wire.id_of(request, "cus")
-    version = int(match) if match else None
+    version = wire.version_of(request)
     record = await engine.store.write(customers.change, identifier, changes, version, engine.now_ms())
     return wire.reply(wire.customer(record, whole=True), ETag=f'"{record.version}"')
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from engine import numbers, sms
 from engine.errors import CodecError, Invalid, InvalidParam
 from engine.store.table import Txn
-from engine.traffic import inbox, messages
+from engine.traffic import inbox, messages, routes
 from engine.traffic.inbox import RECEIVED
 from engine.traffic.messages import Lane, Message, OnUnknown, Resolution
 from engine.wiring import Engine
@@ -24,6 +24,7 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
         sms.measure(body.text, alphabet=body.alphabet, national=body.national, transliterate=body.transliterate)
     except CodecError as error:
         raise Invalid(InvalidParam(f"{prefix}{error.field}", error.reason)) from error
+    routes.require_normal(body.tariff, f"{prefix}tariff")
     wants_report = body.delivery_report == "all"
     usual = OnUnknown.AWAIT_REPORT if wants_report else OnUnknown.HOLD
     return Message(
@@ -42,6 +43,7 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
         not_before_ms=wire.time_ms(body.not_before, f"{prefix}not_before"),
         expires_ms=wire.time_ms(body.expires_at, f"{prefix}expires_at"),
         tag=body.tag,
+        sim=int(body.sim or 0),
     )
 
 

@@ -3,6 +3,7 @@
 It is not the one that made the document, so the two can disagree.
 """
 
+import re
 from typing import Any
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -16,7 +17,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _KNOWN = frozenset(
     {"$ref", "type", "properties", "required", "items", "anyOf", "oneOf", "enum", "title", "description", "default",
-     "additionalProperties", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "format"}
+     "additionalProperties", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "format",
+     "pattern"}
 )  # fmt: skip
 
 
@@ -44,6 +46,8 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, path: s
     kind = schema.get("type")
     if kind is not None and not _is_a(kind, value):
         return [f"{path}: {type(value).__name__} is no {kind}"]
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        return [f"{path}: {value!r} does not match {schema['pattern']}"]
     found: list[str] = []
     if isinstance(value, dict):
         found += [f"{path}: {name} is missing" for name in schema.get("required", []) if name not in value]

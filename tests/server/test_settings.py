@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PEPPER_OCTETS, Hours, Settings, SimSettings
+from engine.config import PEPPER_OCTETS, Hours, Routing, Settings, SimSettings
 from engine.errors import ConfigError
 from server.settings import KEY_FILE, key_path, load, read_key
 
@@ -49,6 +49,10 @@ day = 200
 messages_days = 400
 received_days = 90
 events_days = 7
+[routes]
+sticky = true
+[routes.operators]
+"China Mobile" = ["+86134", "+86139"]
 """
 
 
@@ -71,6 +75,7 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
     assert settings.modems.ports == ("/dev/ttyUSB*", "/dev/ttyS0")
     assert settings.quiet.marketing == (Hours(600, 720, 31), Hours(840, 1080))
     assert settings.sims == {"262011234567890": SimSettings(1, 2, 3, 4, 5, 6), "460001234567890": SimSettings(day=200)}
+    assert settings.routes.operators == {"China Mobile": ("+86134", "+86139")}
     usual = Settings()
     for name in Settings.__struct_fields__:
         section, default = getattr(settings, name), getattr(usual, name)
@@ -268,3 +273,12 @@ def test_a_key_where_nothing_can_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="Not a directory"):
         read_key(tmp_path / "file" / KEY_FILE)
+
+
+def test_operators_are_written_as_json_in_the_environment_and_must_be_prefixes() -> None:
+    named = {"CARILLON_ROUTES_STICKY": "true", "CARILLON_ROUTES_OPERATORS": '{"D1": ["+49170", "+49171"]}'}
+    assert load(None, named).routes == Routing(sticky=True, operators={"D1": ("+49170", "+49171")})
+    with pytest.raises(ConfigError, match=r"routes.operators: is not JSON"):
+        load(None, {"CARILLON_ROUTES_OPERATORS": "D1"})
+    with pytest.raises(ConfigError, match=r"routes.operators.D1: '49170' is no prefix"):
+        load(None, {"CARILLON_ROUTES_OPERATORS": '{"D1": ["49170"]}'})

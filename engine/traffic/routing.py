@@ -1,0 +1,291 @@
+"""Routing: from a message to its class, and from the SIMs that are available to what each may send.
+
+Of the routes that match, the more specific comes first: the more digits of the number it names (an operator and a
+country stand for theirs), then one that names the tag, then one that names the purpose; then the cheaper, then the one
+of lower order, then the older.  Each is cut into tiers, its senders by price.
+
+    A message may go by the SIMs of the first tier any of whose senders is available, and by no others.
+
+A SIM is available while it is in service, does not rest and has a quota left: so modem failure, refusals and a used-up
+quota all lead to the next tier, and back once they are over.
+
+Messages with the same tiers are of one class, a small number that the due line knows.  Class ANY may go by every SIM.
+What has NO_ROUTE is given to whoever asks, for the gate to hold it; what is NOBODY's waits for its deadline.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+import phonenumbers
+
+from engine.store.environment import Store
+from engine.store.table import Note, Txn
+from engine.traffic.message import SEND, Due, Gate, Message, State, Verdict
+from engine.traffic.routes import ROUTES, Operators, Route, listed
+
+log = logging.getLogger(__name__)
+
+ANY: Final = 0
+NO_ROUTE: Final = 1
+NOBODY: Final = 2  # there are more classes than numbers for them
+CLASSES: Final = 256
+# A class for each SIM that somebody names or that keeps a number: no more than that, so that routes find room.
+SINGLES_MOST: Final = 128
+HOLD_MS: Final = 300_000  # what has no route asks again after
+REASON: Final = "no_route"
+
+_KEPT: Final = 65_536  # beginnings of numbers
+_AREA: Final = 8  # digits that tell the country of a shared calling code
+
+# SIMs by IMSI and modems by port, any of which will do; an empty one is every SIM of the rack.
+Tier = frozenset[int | str]
+Tiers = tuple[Tier, ...]
+# SIMs that could take a part now, and the port that each is in.
+Available = Mapping[int, str]
+
+_EVERYBODY: Final[Tiers] = (frozenset(),)
+_NONE: Final[Tiers] = (frozenset({-1}),)
+
+
+class Classes:
+    """The classes of one set of routes; which routes those are never changes, classes are made as they are met."""
+
+    def __init__(self, routes: Iterable[Route] = (), operators: Operators | None = None) -> None:
+        self.routes: Final = tuple(routes)
+        self._tiers = {route.id: _tiers_of(route) for route in self.routes}
+        self._reaches = {route.id: _reach_of(route, operators or {}) for route in self.routes}
+        self._tags = {tag for route in self.routes for tag in route.tags}
+        self._purposes = {purpose for route in self.routes for purpose in route.purposes}
+        deepest = max((len(prefix) for reach in self._reaches.values() for prefix in reach), default=0)
+        by_country = any(route.countries for route in self.routes)
+        self._digits = max(deepest, _AREA if by_country else 0)
+        self._found: dict[tuple[str, str, str], tuple[int, tuple[Route, ...]]] = {}
+        self._classes: dict[Tiers, int] = {_EVERYBODY: ANY, (): NO_ROUTE, _NONE: NOBODY}
+        self._singles = 0
+        self._masks: tuple[dict[int, str], int, dict[int, int]] | None = None
+
+    # -- a message's class
+
+    def class_of(
+        self, number: int, tag: str = "", purpose: str = "", pin: int = 0, keeper: int = 0, refused_by: int = 0
+    ) -> int:
+        """The class of a message to `number`, ANY where there are no routes or the number is not known (0).
+
+        `pin` is the SIM that its sender asked for, before all routes.  `keeper` is the SIM that the number was texted
+        by: it comes first if any of the routes has it.  The routes that have `refused_by` come last.
+        """
+        if pin:
+            return self._class((frozenset({pin}),), NOBODY, is_single=True)
+        if not number or not (self.routes or keeper):
+            return ANY
+        if not self.routes:
+            return self._kept(keeper, _EVERYBODY, ANY)
+        known, candidates = self._look(number, tag, purpose)
+        if refused_by and len(candidates) > 1:
+            tiers = self._joined(sorted(candidates, key=lambda route: self._has(route, refused_by)))
+            known = self._class(tiers, known)
+        if keeper and candidates:
+            return self._kept(keeper, self._joined(candidates), known)
+        return known
+
+    def of_due(self, due: Due, keeper: int = 0) -> int:
+        """The class of a message by its entry in the store's due line; its parts follow one another on one SIM."""
+        return self.class_of(due.number, due.tag, due.purpose, due.sim or due.wanted, keeper, due.refused_by)
+
+    def candidates(self, number: int, tag: str = "", purpose: str = "") -> tuple[Route, ...]:
+        """The routes that such a message may go by, the first one first."""
+        return self._look(number, tag, purpose)[1]
+
+    def _look(self, number: int, tag: str, purpose: str) -> tuple[int, tuple[Route, ...]]:
+        tag = tag if tag in self._tags else ""
+        purpose = purpose if purpose in self._purposes else ""
+        key = (str(number)[: self._digits], tag, purpose)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            candidates = self._match(number, tag, purpose)
+            found = self._found[key] = (self._class(self._joined(candidates), NOBODY), candidates)
+        return found
+
+    def _match(self, number: int, tag: str, purpose: str) -> tuple[Route, ...]:
+        digits = str(number)
+        country = country_of(number) if any(route.countries for route in self.routes) else ""
+        matching: list[tuple[tuple[int, bool, bool, int, int, int], Route]] = []
+        for route in self.routes:
+            reach = _depth(self._reaches[route.id], digits, len(_code_of(digits)) if country in route.countries else 0)
+            if (route.tags and tag not in route.tags) or (route.purposes and purpose not in route.purposes):
+                continue
+            if reach or not (self._reaches[route.id] or route.countries):
+                rank = (-reach, not route.tags, not route.purposes, route.cost_minor, route.order, route.id)
+                matching.append((rank, route))
+        candidates: list[Route] = []
+        for _, route in sorted(matching, key=lambda entry: entry[0]):
+            candidates.append(route)
+            if not route.failover:
+                break
+        return tuple(candidates)
+
+    def _joined(self, candidates: Iterable[Route]) -> Tiers:
+        tiers: list[Tier] = []
+        for route in candidates:
+            for tier in self._tiers[route.id]:
+                tiers.append(tier)
+                if not tier:
+                    return tuple(tiers)  # every SIM: there is nobody behind it
+        return tuple(tiers)
+
+    def _has(self, route: Route, sim: int) -> bool:
+        return any(sim in tier for tier in self._tiers[route.id])
+
+    def _kept(self, keeper: int, tiers: Tiers, known: int) -> int:
+        """The class of the SIM that keeps a number, if one of the tiers has it; else the one `known` without."""
+        if not any(not tier or keeper in tier for tier in tiers):
+            return known
+        return self._class((frozenset({keeper}), *tiers), known, is_single=True)
+
+    def _class(self, tiers: Tiers, otherwise: int, *, is_single: bool = False) -> int:
+        known = self._classes.get(tiers)
+        if known is not None:
+            return known
+        if len(self._classes) >= CLASSES or (is_single and self._singles >= SINGLES_MOST):
+            log.warning("routes make more than %d classes: some messages wait, or go by the usual order", CLASSES)
+            return otherwise
+        self._singles += is_single
+        made = self._classes[tiers] = len(self._classes)
+        return made
+
+    # -- who may send it
+
+    def masks(self, available: Available) -> dict[int, int]:
+        """Of each available SIM, the classes it may send as bits: what the due line's `pop` takes."""
+        if self._masks is not None and self._masks[:2] == (available, len(self._classes)):
+            return self._masks[2]
+        masks = dict.fromkeys(available, 1 << ANY | 1 << NO_ROUTE)
+        for tiers, number in self._classes.items():
+            for sim in _first(tiers, available):
+                masks[sim] |= 1 << number
+        self._masks = dict(available), len(self._classes), masks
+        return masks
+
+    def idle(self, available: Available) -> int:
+        """Classes as bits that no available SIM may send: their messages wait, and nobody meets their deadlines."""
+        mine = 0
+        for mask in self.masks(available).values():
+            mine |= mask
+        return (1 << len(self._classes)) - 1 & ~mine
+
+    def may_send(self, number: int, sim: int, available: Available) -> bool:
+        """Whether the SIM may send a message of class `number` now."""
+        return bool(self.masks(available).get(sim, 0) >> number & 1)
+
+    def senders(self, number: int, available: Available) -> frozenset[int]:
+        """The SIMs by which a message of class `number` may go now."""
+        return frozenset(sim for sim, mask in self.masks(available).items() if mask >> number & 1)
+
+    def reachable(self, number: int, present: Available) -> frozenset[int]:
+        """Those of the SIMs by which a message of class `number` could go at all, were the others not there."""
+        tiers = next(tiers for tiers, known in self._classes.items() if known == number)
+        return frozenset(sim for sim, port in present.items() if _first(tiers, {sim: port}))
+
+    def verdict(self, message: Message, now_ms: int) -> Verdict:
+        """SEND, or HELD where routes are defined and none takes the message."""
+        if message.sim or not self.routes or self._look(message.number, message.tag, message.purpose)[1]:
+            return SEND
+        return Verdict(State.HELD, REASON, now_ms + HOLD_MS)
+
+
+def _tiers_of(route: Route) -> Tiers:
+    if not route.senders:
+        return _EVERYBODY
+    by_cost: dict[int, set[int | str]] = {}
+    for sender in route.senders:
+        cost = sender.cost_minor if sender.cost_minor >= 0 else route.cost_minor
+        by_cost.setdefault(cost, set()).add(sender.sim or sender.port)
+    return tuple(frozenset(by_cost[cost]) for cost in sorted(by_cost))
+
+
+def _first(tiers: Tiers, available: Available) -> Iterable[int]:
+    for tier in tiers:
+        found = [sim for sim, port in available.items() if not tier or sim in tier or port in tier]
+        if found:
+            return found
+    return ()
+
+
+# -- where a number is
+
+
+def _reach_of(route: Route, operators: Operators) -> frozenset[str]:
+    """All prefixes that the route names, without the plus."""
+    named = (prefix.removeprefix("+") for operator in route.operators for prefix in operators.get(operator, ()))
+    # An operator that the settings do not know any more has no numbers; that is not the same as naming none.
+    return frozenset((*route.prefixes, *named)) or (frozenset({"0"}) if route.operators else frozenset())
+
+
+def _depth(prefixes: frozenset[str], digits: str, of_country: int) -> int:
+    """How many digits of the number are named, 0 for none."""
+    longest = next((length for length in range(len(digits), 0, -1) if digits[:length] in prefixes), 0)
+    return max(longest, of_country)
+
+
+def _code_of(digits: str) -> str:
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((digits[:length] for length in (1, 2, 3) if int(digits[:length]) in codes), "")
+
+
+@lru_cache(maxsize=_KEPT)
+def country_of(number: int) -> str:
+    """The country of a number (ISO 3166-1 alpha-2), empty where its calling code is none's.
+
+    Of a calling code that several share, the number itself tells; where it does not, the largest of them has it.
+    """
+    code = _code_of(str(number))
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)] if code else ()
+    if len(regions) > 1:
+        national = phonenumbers.PhoneNumber(int(code), int(str(number)[len(code) :] or "0"))
+        found = phonenumbers.region_code_for_number(national)
+        if found:
+            return str(found)
+    return regions[0] if regions and regions[0] != "001" else ""
+
+
+# -- the routes as they are
+
+
+class Routing:
+    """The classes of the routes in the store, made anew when those change; `on_change` is told then."""
+
+    def __init__(self, store: Store, operators: Operators, on_change: Callable[[], None] | None = None) -> None:
+        self._store = store
+        self._operators = operators
+        self.on_change = on_change
+        self.classes = Classes()
+        store.follow(self._follow)
+
+    def load(self) -> None:
+        """Read the routes; once, before anything is lined up."""
+        with self._store.read() as txn:
+            self.classes = Classes(listed(txn), self._operators)
+
+    def _follow(self, notes: list[Note]) -> None:
+        if any(line == ROUTES.name for line, _, _ in notes):
+            self.load()
+            if self.on_change is not None:
+                self.on_change()
+
+    def gated(self, gate: Gate) -> Gate:
+        """The gate, and behind it the rule that what has no route is held."""
+
+        def routed(txn: Txn, asked: list[Message], now_ms: int) -> list[Verdict]:
+            verdicts = gate(txn, asked, now_ms)
+            if not self.classes.routes:
+                return verdicts
+            return [
+                self.classes.verdict(message, now_ms) if verdict.sends else verdict
+                for message, verdict in zip(asked, verdicts, strict=True)
+            ]
+
+        return routed
