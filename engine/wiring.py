@@ -120,7 +120,7 @@ class Engine:
             ),
             clock.now_ms,
         )
-        self.routing = Routing(self.store, settings.routes.operators)
+        self.routing = Routing(self.store, settings.routes.operators, is_sticky=settings.routes.sticky)
         self.routing.load()
         self.scheduler = Scheduler(
             self.store,

@@ -82,6 +82,7 @@ __all__ = [
     "cancel_all",
     "concatenation_of",
     "count",
+    "due_of",
     "end",
     "enqueue",
     "envelope",
@@ -206,13 +207,17 @@ def _end_row(txn: Txn, message: Message, state: State, reason: str, now_ms: int)
 
 def line_up(txn: Txn, message: Message) -> None:
     """Put the message's entry into the due line."""
+    DUE.put(txn, (message.lane, message.due_ms, message.id), due_of(message))
+
+
+def due_of(message: Message) -> Due:
+    """What the scheduler must know of a message that waits."""
     sim = pinned_to(message)
     waiting = sum(part.state is State.QUEUED for part in message.parts)
-    due = Due(
+    return Due(
         message.group, waiting, message.weight, sim, message.number, message.tag, message.purpose, message.sim,
         refused_by(message),
     )  # fmt: skip
-    DUE.put(txn, (message.lane, message.due_ms, message.id), due)
 
 
 def leave_line(txn: Txn, message: Message) -> None:

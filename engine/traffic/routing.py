@@ -22,6 +22,7 @@ import phonenumbers
 
 from engine.store.environment import Store
 from engine.store.table import Note, Txn
+from engine.traffic import sticky
 from engine.traffic.message import SEND, Due, Gate, Message, State, Verdict
 from engine.traffic.routes import ROUTES, Operators, Route, listed
 
@@ -37,6 +38,10 @@ HOLD_MS: Final = 300_000  # what has no route asks again after
 REASON: Final = "no_route"
 
 _KEPT: Final = 65_536  # beginnings of numbers
+_CODE: Final = 3  # digits of the longest calling code
+_SHARED: Final = frozenset(
+    str(code) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items() if len(regions) > 1
+)
 _AREA: Final = 8  # digits that tell the country of a shared calling code
 
 # SIMs by IMSI and modems by port, any of which will do; an empty one is every SIM of the rack.
@@ -58,9 +63,8 @@ class Classes:
         self._reaches = {route.id: _reach_of(route, operators or {}) for route in self.routes}
         self._tags = {tag for route in self.routes for tag in route.tags}
         self._purposes = {purpose for route in self.routes for purpose in route.purposes}
-        deepest = max((len(prefix) for reach in self._reaches.values() for prefix in reach), default=0)
-        by_country = any(route.countries for route in self.routes)
-        self._digits = max(deepest, _AREA if by_country else 0)
+        self._deepest = max((len(prefix) for reach in self._reaches.values() for prefix in reach), default=0)
+        self._by_country = any(route.countries for route in self.routes)
         self._found: dict[tuple[str, str, str], tuple[int, tuple[Route, ...]]] = {}
         self._classes: dict[Tiers, int] = {_EVERYBODY: ANY, (): NO_ROUTE, _NONE: NOBODY}
         self._singles = 0
@@ -101,7 +105,12 @@ class Classes:
     def _look(self, number: int, tag: str, purpose: str) -> tuple[int, tuple[Route, ...]]:
         tag = tag if tag in self._tags else ""
         purpose = purpose if purpose in self._purposes else ""
-        key = (str(number)[: self._digits], tag, purpose)
+        digits = str(number)
+        if self._by_country:
+            known_by = max(self._deepest, _AREA if _SHARED.intersection(_heads(digits)) else _CODE)
+        else:
+            known_by = self._deepest
+        key = (digits[:known_by], tag, purpose)
         found = self._found.get(key)
         if found is None:
             if len(self._found) >= _KEPT:
@@ -112,12 +121,15 @@ class Classes:
 
     def _match(self, number: int, tag: str, purpose: str) -> tuple[Route, ...]:
         digits = str(number)
-        country = country_of(number) if any(route.countries for route in self.routes) else ""
+        country = country_of(number) if self._by_country else ""
+        of_country = len(_code_of(digits)) if country else 0
         matching: list[tuple[tuple[int, bool, bool, int, int, int], Route]] = []
         for route in self.routes:
-            reach = _depth(self._reaches[route.id], digits, len(_code_of(digits)) if country in route.countries else 0)
             if (route.tags and tag not in route.tags) or (route.purposes and purpose not in route.purposes):
                 continue
+            reach = _depth(self._reaches[route.id], digits[: self._deepest])
+            if of_country > reach and country in route.countries:
+                reach = of_country
             if reach or not (self._reaches[route.id] or route.countries):
                 rank = (-reach, not route.tags, not route.purposes, route.cost_minor, route.order, route.id)
                 matching.append((rank, route))
@@ -225,15 +237,19 @@ def _reach_of(route: Route, operators: Operators) -> frozenset[str]:
     return frozenset((*route.prefixes, *named)) or (frozenset({"0"}) if route.operators else frozenset())
 
 
-def _depth(prefixes: frozenset[str], digits: str, of_country: int) -> int:
+def _depth(prefixes: frozenset[str], digits: str) -> int:
     """How many digits of the number are named, 0 for none."""
-    longest = next((length for length in range(len(digits), 0, -1) if digits[:length] in prefixes), 0)
-    return max(longest, of_country)
+    return next((length for length in range(len(digits), 0, -1) if digits[:length] in prefixes), 0) if prefixes else 0
+
+
+def _heads(digits: str) -> tuple[str, str, str]:
+    """What may be its calling code."""
+    return digits[:1], digits[:2], digits[:3]
 
 
 def _code_of(digits: str) -> str:
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    return next((digits[:length] for length in (1, 2, 3) if int(digits[:length]) in codes), "")
+    return next((head for head in _heads(digits) if int(head) in codes), "")
 
 
 @lru_cache(maxsize=_KEPT)
@@ -256,12 +272,22 @@ def country_of(number: int) -> str:
 
 
 class Routing:
-    """The classes of the routes in the store, made anew when those change; `on_change` is told then."""
+    """The classes of the routes in the store, made anew when those change; `on_change` is told then.
 
-    def __init__(self, store: Store, operators: Operators, on_change: Callable[[], None] | None = None) -> None:
+    Where it `is_sticky`, a number is kept by the SIM that texted it last (sticky.py).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        operators: Operators | None = None,
+        on_change: Callable[[], None] | None = None,
+        is_sticky: bool = False,
+    ) -> None:
         self._store = store
-        self._operators = operators
+        self._operators = operators or {}
         self.on_change = on_change
+        self.is_sticky = is_sticky
         self.classes = Classes()
         store.follow(self._follow)
 
@@ -275,6 +301,19 @@ class Routing:
             self.load()
             if self.on_change is not None:
                 self.on_change()
+
+    def of_due(self, txn: Txn, due: Due) -> int:
+        """The class of a message by its entry in the store's due line."""
+        return self.classes.of_due(due, sticky.of(txn, due.number) if self.is_sticky else 0)
+
+    def of_row(self, txn: Txn, number: int, purpose: str) -> int:
+        """The class of a row of a campaign."""
+        return self.classes.class_of(number, "", purpose, 0, sticky.of(txn, number) if self.is_sticky else 0)
+
+    def accepted(self, txn: Txn, number: int, sim: int, now_ms: int) -> None:
+        """The network took a part to the number from the SIM."""
+        if self.is_sticky:
+            sticky.note(txn, number, sim, now_ms)
 
     def gated(self, gate: Gate) -> Gate:
         """The gate, and behind it the rule that what has no route is held."""
