@@ -30,6 +30,24 @@ SPENT = Quota("hour", 30, 30, LATER_MS)
 
 CASES = [
     pytest.param(waiting(), facts(modems_ready=0), ("No modem is ready", END), id="no modem"),
+    pytest.param(
+        waiting(due_ms=LATER_MS, reason="no_route", state=State.HELD),
+        facts(verdict=Verdict(State.HELD, "no_route", LATER_MS)),
+        ("No route takes it", "adds one that does", END),
+        id="no route",
+    ),
+    pytest.param(
+        waiting(),
+        facts(routes=("China", "all else"), is_sender_here=False),
+        ("No SIM of its routes (China, all else) is here", END),
+        id="no SIM of its routes",
+    ),
+    pytest.param(
+        waiting(sim=SIM),
+        facts(is_sender_here=False),
+        ("It is to go by SIM ···0001, which is not here", END),
+        id="its SIM",
+    ),
     pytest.param(waiting(), facts(quota=SPENT), ("quota", "30 parts an hour", LATER), id="quota"),
     pytest.param(
         waiting(), facts(verdict=Verdict(State.ACCEPTED, "window", LATER_MS)), ("window is closed", LATER), id="window"

@@ -140,7 +140,8 @@ def test_a_modem_is_a_sender_whatever_sim_is_in_it() -> None:
 
 def test_a_route_without_senders_is_the_whole_racks() -> None:
     classes = Classes([route(1, A, prefixes=("49",)), route(2)])
-    assert (ways(classes, GERMAN), ways(classes, GERMAN, {B: ""})) == ({A}, {B})
+    assert ways(classes, GERMAN) == {A}
+    assert ways(classes, GERMAN, {B: ""}) == {B}
     assert ways(classes, CHINESE) == {A, B, C}
 
 
@@ -165,7 +166,8 @@ def test_the_sim_that_keeps_a_number_comes_first_if_a_route_has_it() -> None:
     assert ways(classes, GERMAN, keeper=B) == {B}
     assert ways(classes, GERMAN, {A: ""}, keeper=B) == {A}
     assert ways(classes, GERMAN, keeper=C) == {A}
-    assert (ways(Classes(), GERMAN, keeper=C), ways(Classes(), GERMAN, {A: ""}, keeper=C)) == ({C}, {A})
+    assert ways(Classes(), GERMAN, keeper=C) == {C}
+    assert ways(Classes(), GERMAN, {A: ""}, keeper=C) == {A}
 
 
 def test_a_message_that_has_begun_follows_its_parts() -> None:
