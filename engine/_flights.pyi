@@ -26,6 +26,10 @@ class Packed:
     def waiting_parts(self) -> int: ...
     @property
     def in_reply_to(self) -> int: ...
+    @property
+    def sim(self) -> int: ...
+    @property
+    def tag(self) -> str: ...
 
 def packed(
     group: int,
@@ -107,10 +111,10 @@ class Flights:
     def choose(
         self,
         line: Any,
-        rows: dict[int, Packed],
         pins: dict[int, int],
         pinned: dict[int, deque[int]],
+        masks: dict[int, int] | None,
         now_ms: int,
-        choose: Callable[[Seat, int], Flight | None],
+        choose: Callable[[Seat, int | None, int], Flight | None],
     ) -> list[tuple[Seat, Flight]]: ...
     def launch(self, seat: Seat, flight: Flight) -> bool: ...

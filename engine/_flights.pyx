@@ -19,6 +19,7 @@ cdef enum:
     GIVEN = 1
     ACCEPTED = 2
     NOT_SENT = 3
+    LOWEST_LANE = 3
 
 
 @cython.final
@@ -39,6 +40,16 @@ cdef class Packed:
     def in_reply_to(self):
         """Nobody's question."""
         return 0
+
+    @property
+    def sim(self):
+        """Any: nobody asked for one."""
+        return 0
+
+    @property
+    def tag(self):
+        """Campaigns have none."""
+        return ""
 
 
 def packed(uint64_t group, feeding, state, lane, int weight, str purpose, int64_t expires_ms, int report_percent):
@@ -301,6 +312,7 @@ cdef class Flights:
         seat = self.seats.pop(modem, None)
         if seat is not None:
             self.wanting.pop(seat, None)
+            self._call()  # others may have its work to do
 
     def not_sent(self, Flight flight not None):
         """It certainly did not go, although its PDU may have been given."""
@@ -367,11 +379,12 @@ cdef class Flights:
         self.stale.add(message)
         return True
 
-    def choose(self, line, dict rows not None, dict pins not None, dict pinned not None, int64_t now_ms, choose):
+    def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose):
         """[(seat, flight)] for the seats that want a part; those are wanting no more.
 
-        What is pinned to SIMs, in `pins` (message -> SIM) and `pinned` (SIM -> messages), and whatever else is not
-        plain is for `choose(seat, now_ms)` to say, which gives a flight or None.
+        Messages are pinned to SIMs by `pins` (message -> SIM) and `pinned` (SIM -> messages); where a SIM has any of
+        its own, `choose(seat, mask, now_ms)` says which part it sends, a flight or None.  `masks` are the route classes
+        that each SIM may send, None where that is all of them.
         """
         cdef list chosen = []
         cdef Seat seat
@@ -388,19 +401,21 @@ cdef class Flights:
             if self.rests_until and self.rests.is_resting(seat.sim, now_ms):
                 continue
             flight = None
+            mask = None if masks is None else masks.get(seat.sim, 0)
             if pinned and pinned.get(seat.sim):
-                flight = choose(seat, now_ms)
+                flight = choose(seat, mask, now_ms)
             else:
                 while not is_empty:
-                    taken = line.pop(now_ms)
+                    taken = line.pop(now_ms, LOWEST_LANE, mask)
                     if taken is None:
-                        is_empty = True
+                        is_empty = masks is None
                         break
                     pin = pins.pop(taken[0], 0) if pins else 0
                     if pin and pin != seat.sim:
                         pinned.setdefault(pin, deque()).append(taken[0])
                         continue
-                    flight = Flight.__new__(Flight, taken[0], seat.sim, taken[2], rows.pop(taken[0], None))
+                    row = taken[4] if type(taken[4]) is Packed else None
+                    flight = Flight.__new__(Flight, taken[0], seat.sim, taken[2], row)
                     break
             if flight is not None:
                 chosen.append((seat, flight))

@@ -130,6 +130,7 @@ class Engine:
             settings.traffic.feed_ahead_s,
             Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
             {int(imsi): limits for imsi, limits in settings.sims.items() if limits.are_any},
+            self.routing,
         )
         self.suppressions = Suppressions(pepper)
         self.store.follow(self.suppressions.follow)

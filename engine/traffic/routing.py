@@ -14,7 +14,7 @@ What has NO_ROUTE is given to whoever asks, for the gate to hold it; what is NOB
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -23,7 +23,7 @@ import phonenumbers
 from engine.store.environment import Store
 from engine.store.table import Note, Txn
 from engine.traffic import sticky
-from engine.traffic.message import SEND, Due, Gate, Message, State, Verdict
+from engine.traffic.message import SEND, Asked, Due, Gate, State, Verdict
 from engine.traffic.routes import ROUTES, Operators, Route, listed
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ NOBODY: Final = 2  # there are more classes than numbers for them
 CLASSES: Final = 256
 # A class for each SIM that somebody names or that keeps a number: no more than that, so that routes find room.
 SINGLES_MOST: Final = 128
+_RESERVED: Final = 3
 HOLD_MS: Final = 300_000  # what has no route asks again after
 REASON: Final = "no_route"
 
@@ -70,6 +71,11 @@ class Classes:
         self._singles = 0
         self._masks: tuple[dict[int, str], int, dict[int, int]] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no route, and no class was ever asked for but that of messages which any SIM may send."""
+        return not self.routes and len(self._classes) == _RESERVED
+
     # -- a message's class
 
     def class_of(
@@ -95,8 +101,8 @@ class Classes:
         return known
 
     def of_due(self, due: Due, keeper: int = 0) -> int:
-        """The class of a message by its entry in the store's due line; its parts follow one another on one SIM."""
-        return self.class_of(due.number, due.tag, due.purpose, due.sim or due.wanted, keeper, due.refused_by)
+        """The class of a message by its entry in the store's due line."""
+        return self.class_of(due.number, due.tag, due.purpose, due.wanted, keeper, due.refused_by)
 
     def candidates(self, number: int, tag: str = "", purpose: str = "") -> tuple[Route, ...]:
         """The routes that such a message may go by, the first one first."""
@@ -182,12 +188,10 @@ class Classes:
         self._masks = dict(available), len(self._classes), masks
         return masks
 
-    def idle(self, available: Available) -> int:
-        """Classes as bits that no available SIM may send: their messages wait, and nobody meets their deadlines."""
-        mine = 0
-        for mask in self.masks(available).values():
-            mine |= mask
-        return (1 << len(self._classes)) - 1 & ~mine
+    @property
+    def all(self) -> int:
+        """All classes as bits.  What no available SIM may send waits, and nobody else meets its deadline."""
+        return (1 << len(self._classes)) - 1
 
     def may_send(self, number: int, sim: int, available: Available) -> bool:
         """Whether the SIM may send a message of class `number` now."""
@@ -202,7 +206,7 @@ class Classes:
         tiers = next(tiers for tiers, known in self._classes.items() if known == number)
         return frozenset(sim for sim, port in present.items() if _first(tiers, {sim: port}))
 
-    def verdict(self, message: Message, now_ms: int) -> Verdict:
+    def verdict(self, message: Asked, now_ms: int) -> Verdict:
         """SEND, or HELD where routes are defined and none takes the message."""
         if message.sim or not self.routes or self._look(message.number, message.tag, message.purpose)[1]:
             return SEND
@@ -302,13 +306,24 @@ class Routing:
             if self.on_change is not None:
                 self.on_change()
 
-    def of_due(self, txn: Txn, due: Due) -> int:
-        """The class of a message by its entry in the store's due line."""
-        return self.classes.of_due(due, sticky.of(txn, due.number) if self.is_sticky else 0)
+    @property
+    def is_plain(self) -> bool:
+        """Whether every SIM may send everything: no routes, no numbers that are kept, no message that names a SIM."""
+        return self.classes.is_plain and not self.is_sticky
 
-    def of_row(self, txn: Txn, number: int, purpose: str) -> int:
+    def of_due(self, due: Due) -> int:
+        """The class of a message by its entry in the store's due line."""
+        return self.classes.of_due(due, self._keeper(due.number))
+
+    def of_row(self, number: int, purpose: str) -> int:
         """The class of a row of a campaign."""
-        return self.classes.class_of(number, "", purpose, 0, sticky.of(txn, number) if self.is_sticky else 0)
+        return self.classes.class_of(number, "", purpose, 0, self._keeper(number))
+
+    def _keeper(self, number: int) -> int:
+        if not self.is_sticky:
+            return 0
+        with self._store.read() as txn:
+            return sticky.of(txn, number)
 
     def accepted(self, txn: Txn, number: int, sim: int, now_ms: int) -> None:
         """The network took a part to the number from the SIM."""
@@ -318,7 +333,7 @@ class Routing:
     def gated(self, gate: Gate) -> Gate:
         """The gate, and behind it the rule that what has no route is held."""
 
-        def routed(txn: Txn, asked: list[Message], now_ms: int) -> list[Verdict]:
+        def routed(txn: Txn, asked: Sequence[Asked], now_ms: int) -> list[Verdict]:
             verdicts = gate(txn, asked, now_ms)
             if not self.classes.routes:
                 return verdicts

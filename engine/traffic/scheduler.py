@@ -34,12 +34,14 @@ from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message,
 from engine.traffic.page import Page
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
+from engine.traffic.routing import ANY, Routing
 from engine.traffic.settling import QUOTA, Claimed, Rules, recover, settle
 from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
 
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
+LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
 RECIPIENT_WAIT_MS: Final = 10_000
 
 
@@ -55,20 +57,24 @@ class Scheduler:
         feed_ahead_s: float,
         random: Random,
         limits: Mapping[int, Limits] | None = None,
+        routing: Routing | None = None,
     ) -> None:
+        self._routing = routing or Routing(store)
+        self._routing.on_change = self._reroute
         self._store = store
         self._now_ms = now_ms
         self._feed_ahead_s = feed_ahead_s
         self._ahead = Ahead(limits or {})
-        self._rules = Rules(gate, random, self._ahead, limits or {})
+        self._rules = Rules(gate, random, self._ahead, self._routing, limits or {})
         self._page = Page(store.directory, page.boot_of_this_machine())
         self._line = DueLine()
-        self._rows: dict[int, Packed] = {}
         # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
         self._pins: dict[int, int] = {}
         self._pinned: dict[int, deque[int]] = {}
+        # Rows among them: what stands in the line is kept there.
+        self._rows: dict[int, Packed] = {}
         self._rests = Rests()
-        self._feeder = Feeder(store, feed, now_ms, lambda: self.waiting_parts < self._wanted_parts())
+        self._feeder = Feeder(store, feed, now_ms, self._lacks)
         self._wake = asyncio.Event()
         self._rate = Rate()
         self._flights = Flights(
@@ -129,16 +135,41 @@ class Scheduler:
                 return
             if due.sim:
                 self._pins[identifier] = due.sim
-            self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight)
+            self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight, self._class_of(due), due)
 
     def _take_rows(self, group: int, feeding: Feeding) -> None:
-        bulk, rows, push = feeding.bulk, self._rows, self._line.push
-        for row in packed(
+        bulk = feeding.bulk
+        rows = packed(
             group, feeding, State.QUEUED, bulk.lane, bulk.weight, bulk.purpose, feeding.fed.expires_ms,
             bulk.report_percent,
-        ):  # fmt: skip
-            rows[row.id] = row
-            push(row.id, group, bulk.lane, feeding.due_ms, row.size, bulk.weight)
+        )  # fmt: skip
+        if self._routing.is_plain:
+            entries = [(row.id, row.size, ANY, row) for row in rows]
+        else:
+            entries = [(row.id, row.size, self._class_of(row), row) for row in rows]
+        self._line.push_rows(group, bulk.lane, feeding.due_ms, bulk.weight, entries)
+
+    # -- routes
+
+    def _class_of(self, known: Due | Packed) -> int:
+        """The route class of what stands in the line: `pins` keep what is under way on a SIM."""
+        if isinstance(known, Due):
+            return ANY if known.sim else self._routing.of_due(known)
+        return self._routing.of_row(known.number, known.purpose)
+
+    def _reroute(self) -> None:
+        """The routes have changed."""
+        self._line.reroute(lambda _, known: self._class_of(known))
+        self._wake.set()
+
+    def _masks(self) -> dict[int, int] | None:
+        """What each SIM may send that could take a part: in service, not at rest, with a quota left; None: anything."""
+        if self._routing.is_plain:
+            return None
+        now_ms, is_resting = self._now_ms(), self._rests.is_resting
+        seats = self._flights.seats.values()
+        available = {seat.sim: seat.modem.port for seat in seats if not is_resting(seat.sim, now_ms)}
+        return self._routing.classes.masks(available)
 
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
@@ -176,7 +207,8 @@ class Scheduler:
     @property
     def waiting_parts(self) -> int:
         """Parts that could go now, were there modems enough."""
-        return self._line.ready_parts(self._now_ms())
+        masks = self._masks()
+        return self._line.ready_parts(self._now_ms(), routes=None if masks is None else _union(masks))
 
     def parts_in(self, lane: Lane) -> int:
         """Parts of one lane that could go now."""
@@ -260,12 +292,13 @@ class Scheduler:
             self._rate.accepted(now_ms, accepted)
         chosen: list[tuple[Seat, Flight]] = []
         if not self._stopping:
-            self._make_way()
-            chosen = flights.choose(self._line, self._rows, self._pins, self._pinned, now_ms, self._choose)
+            masks = self._masks()
+            self._make_way(masks)
+            chosen = flights.choose(self._line, self._pins, self._pinned, masks, now_ms, self._choose)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:
             return False
-        if self.waiting_parts < self._wanted_parts():
+        if self._lacks():
             self._feeder.wake()
         try:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
@@ -288,10 +321,18 @@ class Scheduler:
         return True
 
     def _otp_short(self) -> int:
-        """Parts of `otp` messages that find no modem that wants one."""
-        return max(0, self._line.ready_parts(self._now_ms(), Lane.OTP) - len(self._flights.wanting))
+        """Parts of `otp` messages that find no modem that wants one and may send it."""
+        now_ms, ready = self._now_ms(), self._line.ready_parts
+        waiting = ready(now_ms, Lane.OTP)
+        if not waiting:
+            return 0
+        wanting, masks = self._flights.wanting, self._masks()
+        if masks is None:
+            return max(0, waiting - len(wanting))
+        able = sum(ready(now_ms, Lane.OTP, masks.get(seat.sim, 0)) > 0 for seat in wanting)
+        return max(0, ready(now_ms, Lane.OTP, _union(masks)) - able)
 
-    def _make_way(self) -> None:
+    def _make_way(self, masks: Mapping[int, int] | None) -> None:
         """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
         if not (short := self._otp_short()):
             return
@@ -302,6 +343,8 @@ class Scheduler:
         ):
             if not short:
                 return
+            if masks is not None and not self._line.ready_parts(self._now_ms(), Lane.OTP, masks.get(seat.sim, 0)):
+                continue
             for flight in own:
                 if flight.lane != Lane.OTP and flight.withdraw():
                     self._flights.land(flight, ModemError("an otp message goes first"))
@@ -309,10 +352,10 @@ class Scheduler:
                     short -= 1
                     break
 
-    def _choose(self, seat: Seat, now_ms: int) -> Flight | None:
+    def _choose(self, seat: Seat, mask: int | None, now_ms: int) -> Flight | None:
         """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is."""
         sim = seat.sim
-        taken = self._line.pop(now_ms, Lane.OTP)
+        taken = self._line.pop(now_ms, Lane.OTP, mask)
         own = self._pinned.get(sim)
         while taken is None and own:
             identifier = own.popleft()
@@ -321,13 +364,13 @@ class Scheduler:
                 return Flight(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
         while True:
             if taken is None:
-                taken = self._line.pop(now_ms)
+                taken = self._line.pop(now_ms, Lane.BULK, mask)
             if taken is None:
                 return None
-            identifier, _, lane, _, _ = taken
+            identifier, _, lane, _, known = taken
             pin = self._pins.pop(identifier, 0)
             if pin in (0, sim):
-                return Flight(identifier, sim, lane, self._rows.pop(identifier, None))
+                return Flight(identifier, sim, lane, known if isinstance(known, Packed) else None)
             self._pinned.setdefault(pin, deque()).append(identifier)
             taken = None
 
@@ -352,12 +395,12 @@ class Scheduler:
         pin = messages.pinned_to(message)
         if pin:
             self._pins[message.id] = pin
-        if flight.packed is not None and message.packed_row >= 0:
-            self._rows[message.id] = flight.packed
+        known = flight.packed if flight.packed is not None and message.packed_row >= 0 else messages.due_of(message)
         waiting = max(1, message.waiting_parts)
         # Where only this recipient has had enough from that SIM, others may go before it asks again.
         due_ms = self._now_ms() + RECIPIENT_WAIT_MS if reason == QUOTA and not is_full else message.due_ms
-        self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight)
+        route = self._class_of(known)
+        self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight, route, known)
         if reason not in ("other_sim", QUOTA):
             # Asked of the store, since the group may have been resumed since the gate looked.
             with self._store.read() as txn:
@@ -380,6 +423,10 @@ class Scheduler:
 
     # -- feeding
 
+    def _lacks(self) -> bool:
+        """Whether the line wants more: what nobody may send fills it up once, and then stops nobody else."""
+        return self.waiting_parts < self._wanted_parts() and self._line.parts < LINE_MOST
+
     def _wanted_parts(self) -> int:
         return min(max(4 * FEED_PARTS, int(self.rate_per_s() * self._feed_ahead_s)), LINE_PARTS)
 
@@ -387,6 +434,8 @@ class Scheduler:
         """End what waited past its deadline for a SIM that may never come back."""
         present = {seat.sim for seat in self._flights.seats.values()}
         waiting = [identifier for sim, own in self._pinned.items() if sim not in present for identifier in own]
+        if (masks := self._masks()) is not None:
+            waiting += self._line.of_classes(self._routing.classes.all & ~_union(masks))
         if not waiting:
             return
         try:
@@ -396,3 +445,11 @@ class Scheduler:
             return
         for sim, own in self._pinned.items():
             self._pinned[sim] = deque(identifier for identifier in own if identifier not in expired)
+
+
+def _union(masks: Mapping[int, int]) -> int:
+    """What any of the SIMs may send."""
+    every = 0
+    for mask in masks.values():
+        every |= mask
+    return every

@@ -26,6 +26,7 @@ from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
 from engine.traffic.message import Asked, Gate, Message, Pick, State, Verdict
 from engine.traffic.page import Page
 from engine.traffic.receipts import EARLY
+from engine.traffic.routing import Routing
 from engine.traffic.spending import Spending
 
 QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
@@ -55,6 +56,7 @@ class Rules:
     gate: Gate
     random: Random
     ahead: Ahead
+    routing: Routing
     limits: Mapping[int, Limits] = field(default_factory=dict)
 
 
@@ -119,10 +121,11 @@ class _Turn:
         doubted = set[int]()
         if UNPROVEN.any(self._txn):
             doubted = {sim for sim in {flight.sim for flight in landed} if intents.has_unproven(self._txn, sim)}
-        if limits:
+        if limits or self._rules.routing.is_sticky:
             for flight in landed:
                 if flight.error is None:
                     self._went(flight)
+                    self._rules.routing.accepted(self._txn, flight.number, flight.sim, self._now_ms)
         place = rows.land(landed, 0, ahead, doubted)
         while place < len(landed):
             flight = landed[place]

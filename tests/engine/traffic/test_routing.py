@@ -120,8 +120,9 @@ def test_a_route_without_failover_waits_for_its_own() -> None:
     classes = Classes([route(1, A, prefixes=("49",), failover=False), route(2)])
     number = classes.class_of(GERMAN)
     assert classes.senders(number, {B: ""}) == frozenset()
-    assert classes.idle({B: ""}) >> number & 1
-    assert not classes.idle(HERE) >> number & 1
+    assert classes.all >> number & 1
+    assert not any(mask >> number & 1 for mask in classes.masks({B: ""}).values())
+    assert any(mask >> number & 1 for mask in classes.masks(HERE).values())
     assert ways(classes, CHINESE, {B: ""}) == {B}
 
 
@@ -170,9 +171,8 @@ def test_the_sim_that_keeps_a_number_comes_first_if_a_route_has_it() -> None:
     assert ways(Classes(), GERMAN, {A: ""}, keeper=C) == {A}
 
 
-def test_a_message_that_has_begun_follows_its_parts() -> None:
+def test_a_message_in_the_line_goes_by_the_sim_that_it_names() -> None:
     classes = Classes([route(1, A)])
-    assert classes.senders(classes.of_due(Due(0, 1, 1, B, GERMAN)), HERE) == {B}
     assert classes.senders(classes.of_due(Due(0, 1, 1, 0, GERMAN, "", "service", C)), HERE) == {C}
     assert classes.of_due(Due(0, 1, 1, 0)) == ANY
 
