@@ -57,6 +57,7 @@ CIMPORTS: dict[str, set[str]] = {
     "_due_heap": {"_chain"},
     "_route_classes": set(),
     "_queue": {"_chain", "_due_heap", "_route_classes"},
+    "_queue": set(),
     "_conditions": set(),
     "_number_lengths": set(),
     "_numbers": {"_number_lengths"},
