@@ -13,4 +13,5 @@ cdef class Wire:
     cdef public object on_octets
     cdef Ear ear
 
+    cdef int take(self) except -1
     cpdef write(self, bytes octets)

@@ -1,6 +1,7 @@
 """Stub of _wire.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
 
 from collections.abc import Callable
+from typing import Self, final
 
 from typing_extensions import disjoint_base
 
@@ -33,3 +34,19 @@ class Wire:
 
     def fail(self, number: int) -> None:
         """The line is gone with this errno, 0 where it just ended."""
+
+@final
+class Switchboard:
+    """Many wires behind one descriptor, which can be read where something came over one of them.  Linux only."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def fd(self) -> int: ...
+    def add(self, wire: Wire) -> None:
+        """Watch `wire` from now on."""
+
+    def remove(self, wire: Wire) -> None:
+        """Watch it no more.  Safe to call twice, and from whatever a wire tells."""
+
+    def readable(self) -> None:
+        """Read once from each wire that has something, and tell it."""

@@ -10,6 +10,7 @@ import glob
 import os
 from collections.abc import Awaitable, Callable
 
+from engine.modem.port import switchboard
 from engine.modem.settings import ModemSettings
 from engine.modem.submission import Submission
 from engine.modem.tc35i import Modem
@@ -30,6 +31,7 @@ class Pool:
     def __init__(self, settings: ModemSettings, now_ms: Callable[[], int]) -> None:
         self._settings = settings
         self._now_ms = now_ms
+        self._board = switchboard()
         self._modems: dict[str, Modem] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._on_wanted: Callable[[Modem], None] = _ignore
@@ -75,6 +77,9 @@ class Pool:
         if self._on_received is None:
             raise RuntimeError("attach before run")
         self._ended.clear()
+        loop = asyncio.get_running_loop()
+        if self._board is not None:
+            loop.add_reader(self._board.fd, self._board.readable)
         try:
             async with asyncio.TaskGroup() as group:
                 while not self._closing.is_set():
@@ -84,6 +89,8 @@ class Pool:
                 for task in self._tasks.values():
                     task.cancel()
         finally:
+            if self._board is not None:
+                loop.remove_reader(self._board.fd)
             self._tasks.clear()
             self._ended.set()
 
@@ -130,6 +137,7 @@ class Pool:
                 on_received=self._on_received,
                 on_change=self._on_change,
                 claim_sim=self._claim_sim,
+                board=self._board,
             )
         return modem
 

@@ -8,13 +8,21 @@ import asyncio
 import contextlib
 import errno
 import os
+import select
 import termios
 from collections.abc import Callable
 
 import serial
 
-from engine._wire import Wire
+from engine._wire import Switchboard, Wire
 from engine.errors import ModemLost
+
+__all__ = ["Port", "Switchboard", "switchboard"]
+
+
+def switchboard() -> Switchboard | None:
+    """One descriptor for the loop to watch in place of many ports'; None where the system has no such thing."""
+    return Switchboard() if hasattr(select, "epoll") else None
 
 
 class Port(Wire):
@@ -24,18 +32,22 @@ class Port(Wire):
     octets that the line has taken: what still waits here is not in it.
     """
 
-    def __init__(self, device: serial.Serial, path: str) -> None:
+    def __init__(self, device: serial.Serial, path: str, board: Switchboard | None) -> None:
         super().__init__(device.fileno())
         self.path = path
         self.on_octets: Callable[[bytes], None] = lambda _: None
         self.on_lost: Callable[[str], None] = lambda _: None
         self._device = device
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.fd, self.readable)
+        self._board = board
+        if board is not None:
+            board.add(self)
+        else:
+            self._loop.add_reader(self.fd, self.readable)
 
     @classmethod
-    def open(cls, path: str, baud: int, hardware_flow: bool) -> "Port":
-        """Open `path` raw, 8N1, for us alone; a pseudo-terminal will do.
+    def open(cls, path: str, baud: int, hardware_flow: bool, board: Switchboard | None = None) -> "Port":
+        """Open `path` raw, 8N1, for us alone; a pseudo-terminal will do.  `board` watches it, else the loop itself.
 
         Opening raises DTR, which may power a terminal on.  A BREAK, which announces an unsolicited line, is
         ignored rather than read as NUL.  Raises ModemLost if it cannot be opened or someone else holds it.
@@ -52,7 +64,7 @@ class Port(Wire):
         except (OSError, termios.error) as trouble:
             device.close()
             raise ModemLost(_reason(trouble)) from trouble
-        return cls(device, path)
+        return cls(device, path, board)
 
     def hold(self, octets: bytes) -> None:
         """Let `octets` follow when the line takes more."""
@@ -98,7 +110,10 @@ class Port(Wire):
 
     def _release(self) -> None:
         self.forget_backlog()
-        self._loop.remove_reader(self.fd)
+        if self._board is not None:
+            self._board.remove(self)
+        else:
+            self._loop.remove_reader(self.fd)
 
 
 def _reason(trouble: Exception) -> str:

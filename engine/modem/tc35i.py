@@ -27,7 +27,7 @@ from engine.modem.at import Indication, News
 from engine.modem.dialogue import Dialogue
 from engine.modem.inbox import Inbox
 from engine.modem.ladder import Fault, Ladder, Rung
-from engine.modem.port import Port
+from engine.modem.port import Port, Switchboard
 from engine.modem.settings import ModemSettings
 from engine.modem.submission import AHEAD, Submission
 from engine.rack import ModemView
@@ -43,7 +43,7 @@ class Modem(Hand):
 
     It takes one job ahead of the one on the line, and begins it in the very callback that hears the end of
     that one.  `Pool.attach` says what it calls and when.  `claim_sim` answers with the port that has the SIM
-    already, or None, and from then on this one has it.
+    already, or None, and from then on this one has it.  `board` watches its line for the loop.
     """
 
     exchange: Dialogue | None
@@ -61,12 +61,14 @@ class Modem(Hand):
         on_change: Callable[[ModemView], None],
         claim_sim: Callable[["Modem", str], str | None],
         on_given: Callable[["Modem", Submission], None] | None = None,
+        board: Switchboard | None = None,
     ) -> None:
         super().__init__(on_wanted, on_done, on_given)
         self.port = port
         self.imsi = ""
         self._settings = settings
         self._now_ms = now_ms
+        self._board = board
         self._on_lost = on_lost
         self._on_received = on_received
         self._on_change = on_change
@@ -169,7 +171,7 @@ class Modem(Hand):
     async def _attach(self) -> None:
         """Open the port, start the modem, serve; climb as far as an open port allows, then raise."""
         self._show("opening", "")
-        port = Port.open(self.port, self._settings.baud, self._settings.hardware_flow)
+        port = Port.open(self.port, self._settings.baud, self._settings.hardware_flow, self._board)
         given = self.given if self.on_given is not None else None
         dialogue = self.exchange = Dialogue(port, self._settings, self._heard, self.submitted, given)
         port.on_lost = self._line_lost
