@@ -1,9 +1,15 @@
-"""The lines of a submit: a thousand prompts and references read, a thousand parts from AT+CMGS to their outcome."""
+"""The lines of a submit: a thousand prompts and references read, a thousand parts from AT+CMGS to their outcome.
 
+`at/line` is the same over a socket: what a read and a write cost, at both ends, is in it.
+"""
+
+import socket
 from collections.abc import Callable, Sequence
 
 from bench.baseline import exchange, stream
 from bench.case import Case
+from engine._exchange import FREE, Exchange, Hand
+from engine._wire import Wire
 from engine.modem.at import reader
 from engine.modem.submission import Submission
 
@@ -46,6 +52,51 @@ def plain() -> list[object]:
     return outcomes
 
 
+class Watched(Exchange):
+    """Its timer never comes."""
+
+    def watch(self, deadline_s: float) -> None:
+        """Leave it at that."""
+        self.watch_s = deadline_s
+
+
+def talk(far: socket.socket, readable: Callable[[], None]) -> None:
+    """Play the modem at the `far` end until all parts went."""
+    for chunk in CHUNKS:
+        far.recv(512)
+        far.send(chunk)
+        readable()
+
+
+def line_native() -> list[object]:
+    """The outcomes of all parts, the next begun where the end of the last is heard."""
+    outcomes: list[object] = []
+    parts = iter([Submission(PDU, LENGTH) for _ in range(PARTS)])
+
+    def give(hand: Hand) -> None:
+        if (job := next(parts, None)) is not None:
+            hand.give(job)
+
+    near, far = socket.socketpair()
+    with near, far:
+        hand = Hand(give, lambda _, job: outcomes.append(job.outcome), None)
+        wire = Wire(near.fileno())
+        hand.exchange = Watched(wire, reader(), lambda: 0.0, 10, 90, 3, hand.submitted, None)
+        hand.phase, hand.is_held = FREE, False
+        hand.ask()
+        talk(far, wire.readable)
+    return outcomes
+
+
+def line_plain() -> list[object]:
+    """The same in plain Python."""
+    near, far = socket.socketpair()
+    with near, far:
+        modem = exchange.Modem(near.fileno(), iter([(PDU, LENGTH)] * PARTS))
+        talk(far, modem.readable)
+    return [*modem.outcomes]
+
+
 CASES: list[Case] = [
     Case(
         "at/read/prompt-and-reference",
@@ -53,4 +104,5 @@ CASES: list[Case] = [
         per=PARTS,
     ),
     Case("at/submit/taken", {"cython": native, "python": plain}, per=PARTS),
+    Case("at/line/one-part-after-another", {"cython": line_native, "python": line_plain}, per=PARTS),
 ]

@@ -111,12 +111,13 @@ cdef class Exchange(Ear):
 
     cdef int give(self, Submission job, bytes octets, double now_s) except -1:
         """The prompt is open: write the PDU."""
-        job.written_before = self.wire.written
+        cdef Wire wire = self.wire
+        job.written_before = wire.written
         self.reader.echo = job.pdu
         self.expect_by(self.result_timeout_s, now_s)
         if self.on_given is not None:
             self.on_given(job)
-        self.wire.write(octets)
+        wire.write(octets)
         return 0
 
     cdef int end(self, Submission job) except -1:
@@ -214,11 +215,12 @@ cdef class Hand:
 
     cdef int begin_ahead(self) except -1:
         cdef Submission job = self.ahead
+        cdef Exchange line = self.exchange
         self.ahead = None
-        if job is not None and self.exchange is not None:
+        if job is not None and line is not None:
             # Before the write: should it fail, then from the loop, which must find a part on the line.
             self.phase = PHASE_SENDING
-            if self.exchange.begin(job):
+            if line.begin(job):
                 return 0
         self.phase = PHASE_RESTING if self.is_retiring else PHASE_FREE
         return 0

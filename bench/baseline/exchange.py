@@ -1,7 +1,10 @@
 """One AT+CMGS in plain Python: slow, readable, the oracle of the native one."""
 
+import os
 import re
+from collections.abc import Iterator
 
+from bench.baseline.stream import Reader
 from engine.errors import ModemError, ModemLost, ModemSilent, SubmitRefused, SubmitUnknown
 from engine.modem.at import Final, Info, Line, Prompt
 
@@ -85,3 +88,37 @@ class Submission:
     def _decide(self, outcome: int | ModemError) -> None:
         self.stage = "done"
         self.outcome = outcome
+
+
+class Modem:
+    """Sends `parts` over the descriptor `fd`, each begun where the end of the last is heard; keeps the outcomes."""
+
+    def __init__(self, fd: int, parts: Iterator[tuple[bytes, int]]) -> None:
+        self.outcomes: list[int | ModemError | None] = []
+        self._fd = fd
+        self._parts = parts
+        self._reader = Reader()
+        self._submission: Submission | None = None
+        self._begin()
+
+    def readable(self) -> None:
+        """There is something to read."""
+        submission = self._submission
+        if submission is None:
+            return
+        for line in self._reader.feed(os.read(self._fd, 448)):
+            if reply := submission.hear(line, 0.0):
+                self._reader.echo = submission.pdu
+                os.write(self._fd, reply)
+        if submission.stage == "done":
+            self.outcomes.append(submission.outcome)
+            self._begin()
+
+    def _begin(self) -> None:
+        if (part := next(self._parts, None)) is None:
+            self._submission = None
+            return
+        pdu, length = part
+        self._submission = Submission(pdu)
+        self._reader.echo = command = b"AT+CMGS=%d" % length
+        os.write(self._fd, command + b"\r")
