@@ -11,6 +11,7 @@ import pytest
 from engine.errors import ModemLost, SubmitUnknown
 from engine.modem.ladder import Fault, Ladder, Rung
 from engine.modem.pool import Modem, Submission
+from engine.modem.port import Port
 from engine.modem.submission import CTRL_Z
 from tests.engine.modem.puppet import PROMPT, Puppet, lines
 from tests.engine.modem.stage import LENGTH, PDU, Stage
@@ -213,6 +214,28 @@ async def test_a_port_that_goes_inside_a_callback_of_another_leaves_the_others_a
         assert lost.outcome is None
         by_port[f"modem-{lost.tag}"].unplug()
         await stage.until(lambda: isinstance(lost.outcome, SubmitUnknown))
+
+
+async def test_who_wraps_the_port_from_outside_sees_every_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drill that kills a server between any two writes lives on it."""
+    written: list[bytes] = []
+    write = Port.write
+
+    def watch(port: Port, octets: bytes) -> None:
+        written.append(octets)
+        write(port, octets)
+
+    async with Stage(tmp_path) as stage:
+        stage.puppet()
+        modem = await stage.modem()
+        assert await stage.submit(modem) == 1
+        monkeypatch.setattr(Port, "write", watch)
+        assert await stage.submit(modem) == 2
+        monkeypatch.undo()
+        assert await stage.submit(modem) == 3
+    assert written == [b"AT+CMGS=%d\r" % LENGTH, PDU + CTRL_Z]
 
 
 def test_a_ladder_is_at_the_bottom_only_where_to_begin_there_would_change_nothing() -> None:
