@@ -101,7 +101,7 @@ class _Sim:
 
     __slots__ = ("_parts", "_recipients", "_sim", "_txn", "ahead_ms", "at_ms", "parts", "recipients")
 
-    def __init__(self, txn: Txn, sim: int, now_ms: int | None, limits: Limits, of_parts_only: bool = False) -> None:
+    def __init__(self, txn: Txn, sim: int, now_ms: int | None, limits: Limits) -> None:
         self._txn = txn
         self._sim = sim
         self._parts = parts = SIM_PARTS.find(txn, sim) or Parts(0, 0, (Window(), Window(), Window(), Window()))
@@ -112,7 +112,7 @@ class _Sim:
         self._move(SIM_PARTS, self.parts)
         self._recipients: Recipients | None = None
         self.recipients: tuple[tuple[Window, int], ...] = ()
-        if not of_parts_only and (limits.day_recipients > 0 or limits.month_recipients > 0):
+        if limits.day_recipients > 0 or limits.month_recipients > 0:
             self._recipients = SIM_RECIPIENTS.find(txn, sim) or Recipients((Window(), Window()))
             self.recipients = tuple(zip(self._recipients.windows, RECIPIENTS_MS, strict=True))
             self._move(SIM_RECIPIENTS, self.recipients)
@@ -140,9 +140,9 @@ class _Sim:
         return own_ms - self.ahead_ms if own_ms else 0
 
     def free_ms(self, number: int, limits: Limits, parts: int) -> int:
-        """From when on, by the wall clock, so many parts may go to `number` (0: to nobody in particular); 0: now."""
+        """From when on, by the wall clock, so many parts may go to `number` (0: to one not counted yet); 0: now."""
         free_ms = max(self.parts_free_ms(limits, parts))
-        if number and self.recipients:
+        if self.recipients:
             free_ms = max(free_ms, *self.recipient_free_ms(number, limits))
         return self.clock_ms(free_ms)
 
@@ -255,8 +255,12 @@ def room(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits, parts: in
 
 
 def sim_room(txn: Txn, sim: int, now_ms: int, limits: Limits, parts: int = 1) -> int:
-    """As `room`, whoever the recipient is: quotas of parts only."""
-    return _Sim(txn, sim, now_ms, limits, of_parts_only=True).free_ms(0, limits, parts) if limits.are_any else 0
+    """As `room`, for a recipient who has not been counted.
+
+    Where that is not now, the SIM is best left alone till then: only those it has written to lately could still hear
+    from it, and to look for them means to ask for everybody who waits.
+    """
+    return room(txn, sim, 0, now_ms, limits, parts)
 
 
 def spend(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits) -> None:
