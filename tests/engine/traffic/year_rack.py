@@ -14,7 +14,7 @@ from math import ceil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from engine.modem.submission import Submission
+from engine.modem.submission import GIVEN, Submission
 from engine.modem.at import OK, PROMPT, Info
 from engine.store.environment import Store
 
@@ -113,7 +113,7 @@ class YearModem:
         self._scheduler: Any = None
         self._ahead: Submission | None = None
         self._on_line: Submission | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._reference = 0
 
     @property
@@ -126,7 +126,9 @@ class YearModem:
         scheduler.on_wanted(self)
 
     def cut(self) -> None:
-        """The process that speaks to it is no more: nobody hears what becomes of what is on the line."""
+        """The process that speaks to it is no more: what is on the line goes, and nobody hears of it."""
+        if self._on_line is not None and self._on_line.stage == GIVEN:
+            self._reference = (self._reference + 1) % 256
         self._scheduler = self._ahead = self._on_line = None
         if self._timer is not None:
             self._timer.cancel()
@@ -154,6 +156,11 @@ class YearModem:
         if job is None or not job.begin():
             return
         self._on_line = job
+        self._timer = self._loop.call_soon(self._prompt)
+
+    def _prompt(self) -> None:
+        job = self._on_line
+        assert job is not None
         job.hear(PROMPT, self._loop.time())
         self._scheduler.on_given(self, job)
         self._ledger.append(Given(self._now_ms(), self._sim, *read(job.pdu)))
@@ -166,7 +173,7 @@ class YearModem:
         job.hear(Info(f"+CMGS: {self._reference}"), self._loop.time())
         job.hear(OK, self._loop.time())
         assert job.outcome == self._reference
-        self._on_line = self._timer = None
+        self._on_line, self._timer = None, None
         self._begin()
         self._scheduler.on_done(self, job)
         self._ask()
