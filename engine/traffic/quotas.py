@@ -95,6 +95,10 @@ TABLES: Final = (SIM_PARTS, SIM_RECIPIENTS, RECIPIENT, SWEPT)
 
 _SWEEP: Final = 0
 
+# Which windows are counted, where what their limits are does not matter.
+_ANY_PARTS: Final = Limits(minute=1)
+_ANY_RECIPIENTS: Final = Limits(day_recipients=1)
+
 
 class _Sim:
     """What is counted of one SIM, as it stands at this moment; `save` stores it."""
@@ -230,9 +234,10 @@ class _Sim:
     def delay(self, spent_ms: int, went_ms: int) -> None:
         self.at_ms = max(self.at_ms, went_ms)
         for window, length_ms in (*self.parts, *self.recipients):
-            window.delay(spent_ms, went_ms)
-            if went_ms - spent_ms >= length_ms:
-                # The window may have let it go before it went.
+            if window.reaches(spent_ms):
+                window.delay(spent_ms, went_ms)
+            elif went_ms >= self.at_ms - length_ms:
+                # The window has let it go by when it was spent, and would hold it by when it went.
                 window.add(self.at_ms, length_ms)
 
 
@@ -308,6 +313,21 @@ def went(txn: Txn, sim: int, spent_ms: int, went_ms: int, limits: Limits) -> Non
         counted = _Sim(txn, sim, None, limits)
         counted.delay(spent_ms + counted.ahead_ms, went_ms + counted.ahead_ms)
         counted.save()
+
+
+def recover(txn: Txn, sim: int, number: int, spent_ms: int, now_ms: int, *, may_have_gone: bool) -> None:
+    """A part that was spent at `spent_ms` had no outcome when the last run ended: it is refunded, or counts from now.
+
+    Nobody knows when it went, only that it waited for the one in the air.  Needs no limits: a SIM that had none has
+    nothing to put right.  Raises RecordBroken.
+    """
+    if SIM_PARTS.find(txn, sim) is None:
+        return
+    limits = _ANY_PARTS if SIM_RECIPIENTS.find(txn, sim) is None else _ANY_RECIPIENTS
+    if may_have_gone:
+        went(txn, sim, spent_ms, now_ms, limits)
+    else:
+        refund(txn, sim, number, spent_ms, limits)
 
 
 def used(txn: Txn, sim: int, now_ms: int, limits: Limits, number: int = 0) -> list[Quota]:

@@ -200,7 +200,39 @@ def test_a_part_that_went_when_its_window_had_let_it_go_counts_again(store: Stor
     assert room(store, limits, went_ms) == went_ms + MINUTE_MS + 1
 
 
+def test_a_part_that_others_followed_while_it_was_in_the_air_counts_from_when_it_went(store: Store) -> None:
+    limits = Limits(minute=2)
+    spend(store, limits)
+    spend(store, limits)  # ahead: it goes 55 s later
+    third_ms = NOW_MS + MINUTE_MS + 1
+    assert store.write_now(quotas.take, SIM, NUMBER, third_ms, limits) == 0
+    store.write_now(quotas.went, SIM, NOW_MS, NOW_MS + 55_000, limits)
+    assert room(store, limits, third_ms + 1_000) > NOW_MS + 55_000 + MINUTE_MS
+
+
 # -- restarts and clocks
+
+
+def test_a_part_that_was_in_the_air_at_a_crash_counts_from_the_restart(store: Store) -> None:
+    limits = Limits(minute=2, day_recipients=9)
+    spend(store, limits)
+    spend(store, limits)
+    crash_ms = NOW_MS + 30_000
+    store.write_now(lambda txn: quotas.recover(txn, SIM, NUMBER, NOW_MS, crash_ms, may_have_gone=True))
+    assert room(store, limits, NOW_MS + MINUTE_MS + 1) == crash_ms + MINUTE_MS + 1
+
+
+def test_a_part_that_did_not_go_before_a_crash_is_refunded(store: Store) -> None:
+    limits = Limits(minute=1, day_recipients=1)
+    spend(store, limits)
+    store.write_now(lambda txn: quotas.recover(txn, SIM, NUMBER, NOW_MS, NOW_MS + 1, may_have_gone=False))
+    assert room(store, limits, number=OTHER_NUMBER) == 0
+
+
+def test_a_crash_counts_nothing_on_a_sim_without_limits(store: Store) -> None:
+    store.write_now(lambda txn: quotas.recover(txn, SIM, NUMBER, NOW_MS, NOW_MS + 1, may_have_gone=True))
+    with store.read() as txn:
+        assert quotas.SIM_PARTS.find(txn, SIM) is None
 
 
 def test_what_was_spent_survives_a_restart(tmp_path: Path) -> None:
