@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
-from engine.traffic import messages, sheets, sims, slots
+from engine.traffic import messages, quotas, sheets, sims, slots
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.page import ACCEPTED, NOT_SENT, Page
 from engine.traffic.retry import Again, GiveUp
@@ -296,14 +296,18 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
     """
     unknown = 0
     for identifier, part, sim in open_intents(txn):
+        number, claimed_ms = _claimed(txn, identifier, part)
         if page is not None and page.is_trusted:
             entry = page.left(sim, identifier, part)
             if entry is None or entry.how_far == NOT_SENT:
+                quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=False)
                 put_back(txn, identifier, part, now_ms)
                 continue
             if entry.how_far == ACCEPTED:
+                quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=True)
                 mark_sent(txn, identifier, part, entry.reference, now_ms)
                 continue
+        quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=True)
         mark_unknown(txn, identifier, part, "crash", now_ms)
         unknown += 1
     return unknown
@@ -312,6 +316,15 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
 def has_unproven(txn: Txn, sim: int) -> bool:
     """Whether any part is unknown on the SIM."""
     return next(UNPROVEN.scan(txn, sim), None) is not None
+
+
+def _claimed(txn: Txn, identifier: int, part: int) -> tuple[int, int]:
+    """To whom the part goes, and when it was claimed."""
+    intent = INTENTS.find(txn, (identifier, part))
+    if intent is not None:
+        return messages.get(txn, identifier).number, intent.at_ms
+    message = messages.get(txn, identifier)
+    return message.number, slots.find(txn, message.group, message.packed_row)[-1]
 
 
 def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:

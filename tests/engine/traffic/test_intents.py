@@ -2,11 +2,13 @@
 
 import pytest
 
+from engine.config import Limits
 from engine.errors import Conflict, NotFound
 from engine.store.environment import Store
-from engine.traffic import events, intents, messages, sims
+from engine.traffic import events, intents, messages, quotas, sims
 from engine.traffic.intents import INTENTS, UNPROVEN
 from engine.traffic.messages import SEND, OnUnknown, Pick, Resolution, State, Verdict
+from engine.traffic.page import Page
 from engine.traffic.retry import Again, GiveUp
 from tests.engine.traffic.stage import (
     NOW_MS,
@@ -227,6 +229,25 @@ def test_resend_goes_again_at_once_and_counts_the_attempt(store: Store) -> None:
     assert (state(store, identifier), in_line(store)) == (QUEUED, [identifier])
     assert message(store, identifier).parts[0].attempt == 1
     assert differences(store) == []
+
+
+def test_what_was_in_the_air_at_a_crash_counts_from_the_restart(store: Store) -> None:
+    limits = Limits(minute=1)
+    claim(store, put(store))
+    store.write_now(quotas.take, SIM, NUMBER, NOW_MS, limits)
+    store.write_now(intents.recover, NOW_MS + 20_000)
+    with store.read() as txn:
+        assert quotas.sim_room(txn, SIM, NOW_MS + 60_001, limits) == NOW_MS + 80_001
+
+
+def test_what_was_claimed_and_not_written_before_a_crash_does_not_count(store: Store) -> None:
+    limits = Limits(minute=1)
+    Page(store.directory, b"a boot").begin()
+    claim(store, put(store))
+    store.write_now(quotas.take, SIM, NUMBER, NOW_MS, limits)
+    store.write_now(intents.recover, NOW_MS + 20_000, Page(store.directory, b"a boot"))
+    with store.read() as txn:
+        assert quotas.sim_room(txn, SIM, NOW_MS + 20_000, limits) == 0
 
 
 def test_what_was_in_the_air_at_a_crash_is_unknown_and_recovering_twice_changes_nothing(store: Store) -> None:
