@@ -63,13 +63,13 @@ COUNTRIES = {
     "569": ("America/Santiago", "America/Punta_Arenas"),
 }
 KINDS = {"marketing": ("9", MARKETING), "service": ("4", SERVICE), "transactional": ("2", ALWAYS)}
-PLACES = [
-    Place(prefix + digit, zones, hours) for prefix, zones in COUNTRIES.items() for digit, hours in KINDS.values()
-]
+PLACES = [Place(prefix + digit, zones, hours) for prefix, zones in COUNTRIES.items() for digit, hours in KINDS.values()]
 DIGITS = {"49151": 13, "1212": 11, "612": 11, "9198": 12, "569": 11}
 
 LIMITS = {
-    SIM + place: Limits(**{name: max(1, limit // (SCALE if "month" in name or "day" in name else 1)) for name, limit in each.items()})
+    SIM + place: Limits(
+        **{name: max(1, limit // (SCALE if "month" in name or "day" in name else 1)) for name, limit in each.items()}
+    )
     for place, each in enumerate(
         (
             {"minute": 4, "hour": 30, "day": 160, "month": 2400, "day_recipients": 130, "month_recipients": 1900},
@@ -174,7 +174,7 @@ class Year:
         else:
             self.crashes += 1
             hurry_s = self.loop.now_s + DAY_S
-            while not self.loop.is_sending() and self.loop.now_s < hurry_s:
+            while not self.loop.is_sending() and self.loop.now_s < hurry_s:  # noqa: ASYNC110  an hour is a millisecond
                 await asyncio.sleep(1)
             await asyncio.sleep(self.random.uniform(0, AIR_S))
         work.cancel()
@@ -216,7 +216,7 @@ class Year:
 @pytest.fixture
 def directory() -> Iterator[Path]:
     """In memory where that can be: a year takes a million commits, and what a disk takes for them is not asked here."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="carillon-year", dir=memory if memory.is_dir() else None) as name:
         yield Path(name) / "data"
 
@@ -229,28 +229,28 @@ def test_a_year_breaks_no_rule_and_wastes_little(directory: Path) -> None:
         runner.run(year.live())
     took_s = time.monotonic() - began_s
 
-    until_ms = BEGIN_MS + DAYS * DAY_S * 1000
-    sent = Counter(given.sim for given in year.ledger)
-    ideal = {
-        sim: most(limits, supply(sim), BEGIN_MS, until_ms, int(AIR_S * 1000)) for sim, limits in LIMITS.items()
-    }
-    for sim, limits in LIMITS.items():
-        print(f"{limits}: {sent[sim]} of {ideal[sim]}, {sent[sim] / ideal[sim]:.4f}")
-    went = sum(given.sequence == 1 for given in year.ledger)
+    ledger, air_ms = year.ledger, int(AIR_S * 1000)
     found = [
-        *two_at_once(year.ledger, int(AIR_S * 1000)),
-        *over_quota(year.ledger, LIMITS),
-        *woken(year.ledger, PLACES),
-        *unasked(year.ledger, year.offered),
+        *two_at_once(ledger, air_ms),
+        *over_quota(ledger, LIMITS),
+        *woken(ledger, PLACES),
+        *unasked(ledger, year.offered),
     ]
-    print(
-        f"{DAYS} days: {year.messages} messages offered, {went} went in {len(year.ledger)} parts, "
-        f"{len(year.ledger) / sum(ideal.values()):.4f} of what was allowed; {year.crashes} crashes, {year.stops} stops; "
-        f"{len(found)} violations; {took_s:.0f} s, with the check {time.monotonic() - began_s:.0f} s"
-    )
-    print(*Counter(each.split()[0] + each.split()[1] for each in found).items(), *found[:20], sep='\n')
+    until_ms = BEGIN_MS + DAYS * DAY_S * 1000
+    sent = Counter(given.sim for given in ledger)
+    allowed = {sim: most(limits, supply(sim), BEGIN_MS, until_ms, air_ms) for sim, limits in LIMITS.items()}
+    for sim, limits in LIMITS.items():
+        print(f"{limits}: {sent[sim]} of {allowed[sim]}, {sent[sim] / allowed[sim]:.4f}")
+    used = len(ledger) / sum(allowed.values())
+    print(f"{DAYS} days, {year.crashes} crashes, {year.stops} stops: {year.messages} messages were offered, ", end="")
+    print(f"{sum(given.sequence == 1 for given in ledger)} went in {len(ledger)} parts, {used:.4f} of what was allowed")
+    print(f"{len(found)} violations; {took_s:.0f} s, with the check {time.monotonic() - began_s:.0f} s")
     assert found == []
-    assert len(year.ledger) >= 0.95 * sum(ideal.values())
+    assert used >= 0.95
+    assert min(sent[sim] / allowed[sim] for sim in LIMITS) >= 0.9
+    assert year.crashes >= 2
+    assert year.stops >= 1
+    assert len(ledger) > DAYS * (560 if LONG else 200)
     store = Store(directory, TABLES)
     with store.read() as txn:
         assert list(proof.differences(txn)) == []

@@ -10,12 +10,12 @@ before begins (3GPP TS 27.005 §3.5.1).
 
 import asyncio
 import selectors
-from math import ceil
 from collections.abc import Callable
+from math import ceil
 from typing import Any, NamedTuple
 
-from engine.modem.submission import GIVEN, Submission
 from engine.modem.at import OK, PROMPT, Info
+from engine.modem.submission import GIVEN, Submission
 from engine.store.environment import Store
 
 BUSY_S = 5.0
