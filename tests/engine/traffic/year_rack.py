@@ -18,8 +18,8 @@ from engine.modem.at import OK, PROMPT, Info
 from engine.modem.submission import GIVEN, Submission
 from engine.store.environment import Store
 
-BUSY_S = 5.0
-IDLE_S = 60.0
+BUSY_S = 2.5
+IDLE_S = 150.0
 
 
 class Given(NamedTuple):
@@ -67,6 +67,8 @@ class YearLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_Hurried(self))
+        # Behind half a year a second has no billionth part any more, and what is due now would never be due.
+        self._clock_resolution = 0.001
         self.now_s = 0.0
         self.is_writing: Callable[[], bool] = lambda: False
         self.is_sending: Callable[[], bool] = lambda: False
@@ -88,7 +90,8 @@ class _Hurried(selectors.DefaultSelector):
         assert timeout is not None, "nothing will ever happen again"
         step_s = BUSY_S if self._loop.is_sending() else IDLE_S
         # To the next step behind the nearest timer: what is due at about the same time happens in one turn.
-        self._loop.now_s = ceil((self._loop.now_s + timeout) / step_s) * step_s
+        steps = ceil((self._loop.now_s + timeout) / step_s)
+        self._loop.now_s = max(steps, self._loop.now_s // step_s + 1) * step_s
         return super().select(0)
 
 
