@@ -21,6 +21,10 @@ from engine.traffic.messages import SEND, Asked, Lane, State, Verdict
 
 SPREAD_MS: Final = 30 * 60_000  # what was held over night goes in the first half hour, not in the first minute
 
+# A part is asked about when it is claimed, and may have to wait for the one in the air: as long as a modem waits for
+# the network, and a little.
+ON_THE_WAY_MS: Final = 2 * 60_000
+
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 _WEEK_S: Final = 7 * _DAY_S
@@ -33,12 +37,14 @@ Span = tuple[int, int]  # from, and just before; seconds
 def may_disturb(message: Asked, zones: Zones, quiet: QuietHours, now_ms: int) -> Verdict:
     """SEND, HELD until `message` may go, or EXPIRED where it would be too late by then.
 
-    A one-time password and an answer to somebody who has just written go at any hour.
+    Just before the evening nothing is sent any more: it could be on the line in the evening.  A one-time password and
+    an answer to somebody who has just written go at any hour.
     """
     hours = quiet.of(message.purpose)
     if not hours or message.lane is Lane.OTP or message.in_reply_to:
         return SEND
-    until_ms = release(now_ms, zones, *hours, key=message.id, before_ms=message.expires_ms)
+    closed_ms = _closing(now_ms, zones, hours)
+    until_ms = release(closed_ms or now_ms, zones, *hours, key=message.id, before_ms=message.expires_ms)
     if not until_ms:
         return SEND
     if message.expires_ms and until_ms >= message.expires_ms:
@@ -64,11 +70,25 @@ def release(now_ms: int, zones: Zones, *hours: Hours, key: int, before_ms: int =
     opens_ms, closes_ms = _present_or_next(now_ms, zones, hours)
     if opens_ms <= now_ms:
         return 0
-    spread_ms = min(SPREAD_MS, closes_ms - opens_ms)
+    spread_ms = min(SPREAD_MS, closes_ms - opens_ms - _too_late_ms(opens_ms, closes_ms))
     if before_ms > opens_ms:
         spread_ms = min(spread_ms, before_ms - opens_ms)
     # Fibonacci hashing: neighbouring keys fall far apart, and any run of them is spread evenly.
     return opens_ms + (((key * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) * spread_ms >> 64)
+
+
+def _closing(now_ms: int, zones: Zones, hours: tuple[Hours, ...]) -> int:
+    """When it closes, where that is so soon that nothing claimed now is sure to be on the line before; else 0."""
+    opens_ms, closes_ms = _present_or_next(now_ms, zones, hours)
+    if now_ms < max(opens_ms, closes_ms - _too_late_ms(opens_ms, closes_ms)):
+        return 0
+    # A week's last span may go on in the next week.
+    return closes_ms if _present_or_next(closes_ms, zones, hours)[0] > closes_ms else 0
+
+
+def _too_late_ms(opens_ms: int, closes_ms: int) -> int:
+    """How long before it closes nothing is claimed any more.  Hours of a few minutes are too short for all of that."""
+    return min(ON_THE_WAY_MS, (closes_ms - opens_ms) // 2)
 
 
 def _present_or_next(now_ms: int, zones: Zones, hours: tuple[Hours, ...]) -> Span:

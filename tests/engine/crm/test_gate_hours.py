@@ -2,6 +2,7 @@
 
 from engine.config import Hours, House, QuietHours
 from engine.crm.gate import gate_with
+from engine.crm.quiet import ON_THE_WAY_MS
 from engine.store.environment import Store
 from engine.traffic import intents, messages
 from engine.traffic.intents import Claimed
@@ -43,11 +44,14 @@ def test_it_goes_where_it_is_day_and_is_held_where_it_is_night(store: Store) -> 
     assert differences(store) == []
 
 
-def test_the_last_minute_is_day_and_the_next_is_night(store: Store) -> None:
+def test_what_could_be_on_the_line_in_the_evening_is_not_claimed_before_it(store: Store) -> None:
     message = put(store, BERLIN)
     nine_ms = EVENING_MS + HOUR_MS // 2
     with store.read() as txn:
-        assert GATE(txn, [message], nine_ms - 1) == [SEND]
+        assert GATE(txn, [message], nine_ms - ON_THE_WAY_MS - 1) == [SEND]
+        late = GATE(txn, [message], nine_ms - ON_THE_WAY_MS)
+        assert [verdict.state for verdict in late] == [State.HELD]
+        assert late == GATE(txn, [message], nine_ms)
         assert [verdict.state for verdict in GATE(txn, [message], nine_ms)] == [State.HELD]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.config import Hours, QuietHours
 from engine.crm.people.zones import zones_of
-from engine.crm.quiet import SPREAD_MS, may_disturb, opening, release
+from engine.crm.quiet import ON_THE_WAY_MS, SPREAD_MS, may_disturb, opening, release
 from engine.errors import Invalid
 from engine.traffic.messages import PURPOSES, SEND, Lane, Message, State, Verdict
 
@@ -403,3 +403,21 @@ def test_hours_that_are_none_are_refused_by_their_place(given: dict[str, object]
 def test_no_zone_an_unknown_zone_and_no_hours_are_refused(zones: tuple[str, ...], hours: tuple[Hours, ...]) -> None:
     with pytest.raises(Invalid):
         opening(NIGHT, zones, *hours)
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 30, 31, 600])
+def test_what_is_held_can_go_when_it_is_let_go(minutes: int) -> None:
+    """Whoever is let go in the last minutes would be held for the next day, and the next."""
+    quiet = QuietHours(service=(Hours(600, 600 + minutes),))
+    for key in range(200):
+        held = may_disturb(message("service", id=key), ("Europe/London",), quiet, NIGHT)
+        assert held.state is State.HELD
+        assert may_disturb(message("service", id=key), ("Europe/London",), quiet, held.until_ms) == SEND
+
+
+def test_the_end_of_a_week_is_no_evening() -> None:
+    """In Auckland it is Sunday noon when the week of UTC ends."""
+    asked = message("service")
+    end_ms = ms("2026-07-05 00:00")
+    for before_ms in (-1, 0, 1, ON_THE_WAY_MS // 2, ON_THE_WAY_MS):
+        assert may_disturb(asked, ("Pacific/Auckland",), QUIET, end_ms - before_ms) == SEND
