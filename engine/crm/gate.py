@@ -5,6 +5,7 @@ is exact: what was not on a line when it committed never will be.
 
 In this order: the campaign's stage and its approval; refusals and consents; the recipient's quiet hours; the campaign's
 cap.  The last two are not asked of a message of which a part went: half a text in the evening is worse than all of it.
+But what could not follow at once, for a crash or a quota, waits for the morning as any other.
 """
 
 from collections.abc import Sequence
@@ -79,17 +80,18 @@ def judge_with(pepper: bytes, house: House, hours: QuietHours, spent: Spent) -> 
             is_asked = any_refusal or message.purpose in NEEDED
             if verdict is SEND and is_asked:
                 verdict = may_text(txn, message, pepper)
-            if verdict is SEND and message.waiting_parts == message.size:
-                if any_hours and hours.of(message.purpose):
-                    is_asked = True
+            is_begun = message.waiting_parts != message.size
+            if verdict is SEND and any_hours and hours.of(message.purpose):
+                is_asked = True
+                if not (is_begun and now_ms - message.on_line_ms(now_ms) <= quiet.ON_THE_WAY_MS):
                     zones = zones_of(message.number, house.time_zone)
                     verdict = quiet.may_disturb(message, zones, hours, now_ms)
-                if verdict is SEND and group in rooms:
-                    is_asked = True
-                    if message.size > rooms[group]:
-                        verdict = CAPPED
-                    else:
-                        rooms[group] -= message.size
+            if verdict is SEND and not is_begun and group in rooms:
+                if message.size > rooms[group]:
+                    verdict = CAPPED
+                else:
+                    rooms[group] -= message.size
+            is_asked = is_asked or group in rooms
             if verdict is SEND and group and not is_asked and message.state is State.QUEUED:
                 plain.add(group)
             verdicts.append(verdict)

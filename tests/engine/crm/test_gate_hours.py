@@ -60,11 +60,25 @@ def test_a_password_an_answer_and_what_is_no_matter_of_hours_go_at_night(store: 
         assert claim(store, put(store, SHANGHAI, **fields).id).verdict == SEND
 
 
-def test_a_message_of_which_a_part_went_is_finished(store: Store) -> None:
-    message = put(store, BERLIN, text="a" * 300)
+def test_a_message_of_which_a_part_has_just_gone_is_finished(store: Store) -> None:
+    message = put(store, BERLIN, text="a" * 400)
+    nine_ms = EVENING_MS + HOUR_MS // 2
+    assert claim(store, message.id, nine_ms - ON_THE_WAY_MS - 1).verdict == SEND
+    assert claim(store, message.id, nine_ms + 1).verdict == SEND  # the first one is in the air
+    store.write_now(intents.mark_sent, message.id, 0, 1, nine_ms + 2)
+    store.write_now(intents.mark_sent, message.id, 1, 2, nine_ms + 3)
+    assert claim(store, message.id, nine_ms + ON_THE_WAY_MS).verdict == SEND
+
+
+def test_what_could_not_follow_at_once_waits_for_the_morning(store: Store) -> None:
+    message = put(store, BERLIN, text="a" * 300, expires_ms=EVENING_MS + 24 * HOUR_MS)
     assert claim(store, message.id).verdict == SEND
     store.write_now(intents.mark_sent, message.id, 0, 1, EVENING_MS)
-    assert claim(store, message.id, EVENING_MS + HOUR_MS).verdict == SEND
+    late = claim(store, message.id, EVENING_MS + HOUR_MS)
+    assert late.verdict.state is State.HELD
+    assert get(store, message.id).state is State.SENDING
+    assert claim(store, message.id, late.verdict.until_ms).verdict == SEND
+    assert differences(store) == []
 
 
 def test_a_message_that_would_be_too_late_in_the_morning_ends(store: Store) -> None:

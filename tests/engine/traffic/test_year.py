@@ -85,10 +85,10 @@ LIMITS = {
 }
 
 TEXTS = {1: "Your order is ready.", 2: "Your order is ready. " * 12}
-ROWS = 4200 // (1 if LONG else 2)  # a week: more than all SIMs may send
+ROWS = 4500 // (1 if LONG else 2)  # a week: more than all SIMs may send
 # Of a hundred messages: what for, in how many parts.
 DEMAND = (("marketing", 1, 30), ("service", 1, 25), ("service", 2, 5), ("transactional", 1, 40))
-DEADLINE_S = 9 * DAY_S
+DEADLINE_S = 12 * DAY_S
 REGULARS = 40  # of each kind and country, who are written to again and again
 
 
