@@ -14,10 +14,17 @@ No clock: `clock` is the loop's.  Everything is called on the loop's thread but 
 
 cimport cython
 from libc.math cimport INFINITY
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from engine._at cimport AT_ACCEPTED, AT_AHEAD, AT_DONE, AT_WITHDRAWN, Reader, Submission
 from engine._wire cimport Ear, Wire
+
+cdef enum Phase:
+    PHASE_OUT
+    PHASE_BUSY
+    PHASE_RESTING
+    PHASE_FREE
+    PHASE_SENDING
 
 OUT = PHASE_OUT
 BUSY = PHASE_BUSY
@@ -34,6 +41,22 @@ cdef class Exchange(Ear):
     one whose outcome is known.  Times are `clock`'s, in seconds: `heard_s` of the last octet, `final_s` of the last
     final result, `watch_s` when the timer looks next, infinite where there is none.
     """
+
+    cdef readonly Wire wire
+    cdef readonly Reader reader
+    cdef readonly Submission submission
+    cdef readonly double prompt_timeout_s
+    cdef readonly double result_timeout_s
+    cdef readonly double answer_timeout_s
+    cdef readonly double timeout_s
+    cdef readonly double deadline_s
+    cdef readonly double heard_s
+    cdef public double final_s
+    cdef public double watch_s
+    cdef object clock
+    cdef object on_submitted
+    cdef object on_given
+    cdef bint is_hearing
 
     def __init__(
         self,
@@ -151,6 +174,16 @@ cdef class Hand:
     that something waits which only the task can see to; `is_retiring` that no more jobs are taken.  `sent` counts
     submissions that ended with a reference.
     """
+
+    cdef public int phase
+    cdef public Submission ahead
+    cdef public Exchange exchange
+    cdef public bint is_held
+    cdef public bint is_retiring
+    cdef public int64_t sent
+    cdef readonly object on_wanted
+    cdef readonly object on_done
+    cdef readonly object on_given
 
     def __init__(self, on_wanted, on_done, on_given):
         self.on_wanted = on_wanted

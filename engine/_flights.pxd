@@ -1,6 +1,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from engine._at cimport Submission
+
 
 @cython.final
 cdef class Packed:
@@ -55,6 +57,6 @@ cdef class Flight:
     cdef readonly int64_t given_ms
     cdef readonly bint is_given
     cdef readonly Packed packed
-    cdef public object job
+    cdef public Submission job
     cdef readonly object error
     cdef Seat seat

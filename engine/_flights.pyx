@@ -8,6 +8,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from engine._at cimport AT_WITHDRAWN, Submission
 from engine._octets cimport store
 
 from collections import deque
@@ -39,6 +40,10 @@ cdef class Packed:
     @property
     def in_reply_to(self):
         """Nobody's question."""
+        return 0
+
+    def on_line_ms(self, now_ms):
+        """Never."""
         return 0
 
     @property
@@ -165,7 +170,7 @@ cdef class Flight:
 
     def withdraw(self):
         """Whether its AT+CMGS was never written and never will be.  From any thread."""
-        job = self.job
+        cdef Submission job = self.job
         return job is not None and job.withdraw()
 
 
@@ -260,7 +265,7 @@ cdef class Flights:
             self.seats[modem] = seat
         if seat.first is not None:
             for flight in seat.flights:
-                if (<Flight>flight).job.is_withdrawn:
+                if (<Flight>flight).job.at == AT_WITHDRAWN:
                     # By a change that may have been refused itself: then nobody else has put it back.
                     self.settle_error(flight, None)
         self.wanting[seat] = None
@@ -268,7 +273,7 @@ cdef class Flights:
 
     def on_given(self, modem, job):
         """The first octet of a part's PDU is about to be written.  RuntimeError: the page has no line left."""
-        cdef Flight flight = <Flight?>job.tag
+        cdef Flight flight = <Flight?>(<Submission?>job).tag
         cdef PageLine line = self._line(flight.sim)
         if line.at == NULL:
             line.at = <uint8_t*>self.memory.buf + <Py_ssize_t>self.page.line_of(flight.sim)
@@ -294,8 +299,8 @@ cdef class Flights:
 
     def on_done(self, modem, job):
         """A part has its outcome."""
-        cdef Flight flight = <Flight?>job.tag
-        outcome = job.outcome
+        cdef Flight flight = <Flight?>(<Submission?>job).tag
+        outcome = (<Submission>job).outcome
         if type(outcome) is int:
             flight.reference = outcome
             if flight.is_given:
@@ -427,7 +432,7 @@ cdef class Flights:
     def launch(self, Seat seat not None, Flight flight not None):
         """Give a claimed part to its modem; False where the modem is not there any more, or the part was taken back."""
         seat.put(flight)
-        if self.seats.get(seat.modem) is not seat or flight.job.is_withdrawn:
+        if self.seats.get(seat.modem) is not seat or flight.job.at == AT_WITHDRAWN:
             return False
         seat.modem.give(flight.job)
         return True

@@ -143,6 +143,12 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
         """Those of its parts that nobody has claimed."""
         return sum(part.state is State.QUEUED for part in self.parts)
 
+    def on_line_ms(self, now_ms: int) -> int:
+        """When a part of it went last: now, where one is in the air; 0 where none ever was."""
+        if any(part.state is State.SENDING for part in self.parts):
+            return now_ms
+        return max(part.sent_ms for part in self.parts)
+
 
 class Asked(Protocol):
     """What the gate is asked about: a message, or a row that stands in the line as if it were one."""
@@ -173,6 +179,7 @@ class Asked(Protocol):
     def size(self) -> int: ...
     @property
     def waiting_parts(self) -> int: ...
+    def on_line_ms(self, now_ms: int) -> int: ...
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True):

@@ -57,7 +57,6 @@ CIMPORTS: dict[str, set[str]] = {
     "_due_heap": {"_chain"},
     "_route_classes": set(),
     "_queue": {"_chain", "_due_heap", "_route_classes"},
-    "_queue": set(),
     "_conditions": set(),
     "_number_lengths": set(),
     "_numbers": {"_number_lengths"},
@@ -70,7 +69,7 @@ CIMPORTS: dict[str, set[str]] = {
     "_pair_page": {"_octets"},
     "_runs": {"_octets", "_pair_page"},
     "_slots": {"_octets"},
-    "_flights": {"_octets"},
+    "_flights": {"_octets", "_at"},
     "_settling": {"_octets", "_slots", "_flights"},
 }
 

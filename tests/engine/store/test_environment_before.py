@@ -27,10 +27,11 @@ from engine.store import backup
 from engine.store.backup import DATA_FILE
 from engine.store.environment import SCHEMA_VERSION, Store
 from engine.store.table import Index, Octets, Table, Txn, Unique
-from engine.traffic import inbound, intents, messages, quotas, receipts, retention, sheets
+from engine.traffic import inbound, intents, messages, quotas, receipts, retention, routes, sheets, sticky
 from engine.traffic.intents import REFERENCES
 from engine.traffic.messages import Message, Pick, State, Verdict
 from engine.traffic.receipts import Early
+from engine.traffic.routes import Route, Sender
 from engine.wiring import TABLES
 from tests.engine.traffic.tpdus import deliver
 
@@ -84,6 +85,8 @@ def fill(txn: Txn) -> None:
     campaigns.feed(txn, NOW_MS + 50, 8, House(), PEPPER)
     for _, row in sheets.read_rows(txn, campaign.id, 0, 1):
         intents.claim(txn, [Pick(row.id, SIM + 5)], NOW_MS + 55, send_all)
+    routes.add(txn, Route(0, "China", countries=("CN",), senders=(Sender(SIM),)), {}, NOW_MS)
+    sticky.note(txn, PEOPLE[0], SIM, NOW_MS)
     quotas.spend(txn, SIM, PEOPLE[0], NOW_MS, Limits(day=10, day_recipients=5))
     quotas.prune(txn, NOW_MS, 1)
     inbound.take(txn, SIM, deliver("hello"), None, NOW_MS + 60)
