@@ -268,15 +268,12 @@ class Store:
         self._put(_Job(change, args, future, False))
         return future
 
-    async def write(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
+    async def write(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `change(txn, *args)` on the writer thread; return what it returned once that is durable.
 
         Raises what the change raised (it alone is undone), or StoreFull.
         """
-        self._loop = loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(change, args, future, False))
-        return await future
+        return await self.submit(change, *args, **kwargs)
 
     async def write_bulk(self, change: Callable[Concatenate[Txn, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Like `write`, in a transaction of its own without a child: for chunks of thousands of rows."""
