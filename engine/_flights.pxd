@@ -36,6 +36,7 @@ cdef class Seat:
     cdef PageLine line
     cdef Flight first
     cdef Flight second
+    cdef Flight kept
     cdef list others
 
     cdef int put(self, Flight flight) except -1
@@ -56,6 +57,7 @@ cdef class Flight:
     cdef readonly int64_t at_ms
     cdef readonly int64_t given_ms
     cdef readonly bint is_given
+    cdef bint is_whole  # the only part of its message
     cdef readonly Packed packed
     cdef public Submission job
     cdef readonly object error

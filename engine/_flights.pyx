@@ -91,7 +91,10 @@ cdef class PageLine:
 @cython.final
 @cython.auto_pickle(False)
 cdef class Seat:
-    """A modem as the scheduler sees it: the parts it has, begun or ahead, in order."""
+    """A modem as the scheduler sees it: the parts it has, begun or ahead, in order.
+
+    One more than it can have ahead is kept until it asks: where it was given two, and had other business first.
+    """
 
     def __cinit__(self, modem, PageLine line):
         self.modem = modem
@@ -118,6 +121,8 @@ cdef class Seat:
 
     cdef int drop(self, Flight flight) except -1:
         flight.seat = None
+        if self.kept is flight:
+            self.kept = None
         if self.first is flight:
             self.first = self.second
             self.second = None
@@ -260,9 +265,16 @@ cdef class Flights:
     def on_wanted(self, modem):
         """A modem has nothing ahead and could take a part."""
         cdef Seat seat = <Seat>self.seats.get(modem)
+        cdef Flight kept
         if seat is None or seat.imsi is not modem.imsi:
             seat = Seat(modem, self._line(int(modem.imsi)))
             self.seats[modem] = seat
+        kept = seat.kept
+        if kept is not None:
+            seat.kept = None
+            if kept.job.at != AT_WITHDRAWN:
+                modem.give(kept.job)
+                return
         if seat.first is not None:
             for flight in seat.flights:
                 if (<Flight>flight).job.at == AT_WITHDRAWN:
@@ -314,10 +326,15 @@ cdef class Flights:
 
     def on_lost(self, modem):
         """A modem is gone; what it had in flight has landed as an error of its own."""
-        seat = self.seats.pop(modem, None)
-        if seat is not None:
-            self.wanting.pop(seat, None)
-            self._call()  # others may have its work to do
+        cdef Seat seat = <Seat>self.seats.pop(modem, None)
+        cdef Flight kept
+        if seat is None:
+            return
+        self.wanting.pop(seat, None)
+        kept = seat.kept
+        if kept is not None and kept.job.withdraw():
+            self.settle_error(kept, None)
+        self._call()  # others may have its work to do
 
     def not_sent(self, Flight flight not None):
         """It certainly did not go, although its PDU may have been given."""
@@ -387,15 +404,16 @@ cdef class Flights:
     def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose):
         """[(seat, flight)] for the seats that want a part; those are wanting no more.
 
+        One that has nothing gets two, once all others have one: it sends the first at once, and is ahead with the next.
         Messages are pinned to SIMs by `pins` (message -> SIM) and `pinned` (SIM -> messages); where a SIM has any of
         its own, `choose(seat, mask, now_ms)` says which part it sends, a flight or None.  `masks` are the route classes
         that each SIM may send, None where that is all of them.
         """
         cdef list chosen = []
+        cdef list idle = []
         cdef Seat seat
         cdef Flight last
         cdef Flight flight
-        cdef tuple taken
         cdef bint is_empty = False
         for entry in list(self.wanting):
             seat = <Seat>entry
@@ -409,30 +427,54 @@ cdef class Flights:
             mask = None if masks is None else masks.get(seat.sim, 0)
             if pinned and pinned.get(seat.sim):
                 flight = choose(seat, mask, now_ms)
-            else:
-                while not is_empty:
-                    taken = line.pop(now_ms, LOWEST_LANE, mask)
-                    if taken is None:
-                        is_empty = masks is None
-                        break
-                    pin = pins.pop(taken[0], 0) if pins else 0
-                    if pin and pin != seat.sim:
-                        pinned.setdefault(pin, deque()).append(taken[0])
-                        continue
-                    row = taken[4] if type(taken[4]) is Packed else None
-                    flight = Flight.__new__(Flight, taken[0], seat.sim, taken[2], row)
-                    break
+                if flight is not None:
+                    self.go_up(flight.message)
+            elif not is_empty:
+                flight = self._pop(line, pins, pinned, seat.sim, mask, now_ms)
+                is_empty = flight is None and masks is None
+                # The parts of a message follow one another: behind the first of several there is nothing else.
+                if flight is not None and last is None and flight.is_whole:
+                    idle.append((seat, mask))
             if flight is not None:
                 chosen.append((seat, flight))
                 del self.wanting[seat]
-                # At once, so that no other modem chooses it in the same turn.
-                self.go_up(flight.message)
+        for seat, mask in idle:
+            if is_empty or (pinned and pinned.get(seat.sim)):
+                continue
+            flight = self._pop(line, pins, pinned, seat.sim, mask, now_ms)
+            if flight is not None:
+                chosen.append((seat, flight))
+            else:
+                is_empty = masks is None
         return chosen
+
+    cdef Flight _pop(self, line, dict pins, dict pinned, uint64_t sim, mask, int64_t now_ms):
+        """The part whose turn it is on a SIM without any of its own; None where there is none."""
+        cdef tuple taken
+        cdef Flight flight
+        while True:
+            taken = line.pop(now_ms, LOWEST_LANE, mask)
+            if taken is None:
+                return None
+            pin = pins.pop(taken[0], 0) if pins else 0
+            if pin and pin != sim:
+                pinned.setdefault(pin, deque()).append(taken[0])
+                continue
+            row = taken[4] if type(taken[4]) is Packed else None
+            flight = Flight.__new__(Flight, taken[0], sim, taken[2], row)
+            flight.is_whole = taken[3] == 1 and not pin
+            # At once, so that no other modem chooses it in the same turn.
+            self.go_up(flight.message)
+            return flight
 
     def launch(self, Seat seat not None, Flight flight not None):
         """Give a claimed part to its modem; False where the modem is not there any more, or the part was taken back."""
+        cdef Flight last = seat.last()
         seat.put(flight)
         if self.seats.get(seat.modem) is not seat or flight.job.at == AT_WITHDRAWN:
             return False
-        seat.modem.give(flight.job)
+        if last is not None and not last.job.is_begun and last.job.at != AT_WITHDRAWN:
+            seat.kept = flight
+        else:
+            seat.modem.give(flight.job)
         return True

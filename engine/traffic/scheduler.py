@@ -345,12 +345,12 @@ class Scheduler:
                 return
             if masks is not None and not self._line.ready_parts(self._now_ms(), Lane.OTP, masks.get(seat.sim, 0)):
                 continue
-            for flight in own:
-                if flight.lane != Lane.OTP and flight.withdraw():
-                    self._flights.land(flight, ModemError("an otp message goes first"))
-                    self._flights.want(seat)
-                    short -= 1
-                    break
+            taken = [flight for flight in own if flight.lane != Lane.OTP and flight.withdraw()]
+            for flight in taken:
+                self._flights.land(flight, ModemError("an otp message goes first"))
+            if taken:
+                self._flights.want(seat)
+                short -= 1
 
     def _choose(self, seat: Seat, mask: int | None, now_ms: int) -> Flight | None:
         """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is."""
