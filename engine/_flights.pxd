@@ -2,24 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from engine._at cimport Submission
-
-
-@cython.final
-cdef class Packed:
-    cdef readonly uint64_t group
-    cdef readonly uint64_t id
-    cdef readonly uint64_t number
-    cdef readonly int64_t packed_row
-    cdef readonly int size
-    cdef readonly int weight
-    cdef readonly int64_t expires_ms
-    cdef readonly bint wants_report
-    cdef readonly str text
-    cdef readonly str purpose
-    cdef readonly object lane
-    cdef readonly object state
-    cdef readonly object row
-    cdef readonly object feeding
+from engine._packed cimport Packed
 
 
 @cython.final
@@ -37,6 +20,7 @@ cdef class Seat:
     cdef Flight first
     cdef Flight second
     cdef Flight kept
+    cdef bint wants
     cdef list others
 
     cdef int put(self, Flight flight) except -1

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from engine._at cimport AT_WITHDRAWN, Submission
 from engine._octets cimport store
+from engine._packed cimport Packed
 
 from collections import deque
 
@@ -21,65 +22,6 @@ cdef enum:
     ACCEPTED = 2
     NOT_SENT = 3
     LOWEST_LANE = 3
-
-
-@cython.final
-@cython.auto_pickle(False)
-@cython.freelist(512)
-cdef class Packed:
-    """A row that stands in the line, with all that is asked about it there: its state is QUEUED.
-
-    `row` is the recipient as it was submitted, `feeding` what the rows that came into the line with it share.
-    """
-
-    @property
-    def waiting_parts(self):
-        """All of them."""
-        return self.size
-
-    @property
-    def in_reply_to(self):
-        """Nobody's question."""
-        return 0
-
-    def on_line_ms(self, now_ms):
-        """Never."""
-        return 0
-
-    @property
-    def sim(self):
-        """Any: nobody asked for one."""
-        return 0
-
-    @property
-    def tag(self):
-        """Campaigns have none."""
-        return ""
-
-
-def packed(uint64_t group, feeding, state, lane, int weight, str purpose, int64_t expires_ms, int report_percent):
-    """The rows of a feeding, in order; those whose id modulo 100 is below `report_percent` want a report."""
-    cdef list found = []
-    cdef Packed one
-    for waiting in feeding.rows:
-        one = Packed.__new__(Packed)
-        row = waiting.row
-        one.group = group
-        one.row = row
-        one.id = row.id
-        one.number = row.number
-        one.packed_row = waiting.number
-        one.text = waiting.text
-        one.size = waiting.parts
-        one.weight = weight
-        one.purpose = purpose
-        one.lane = lane
-        one.state = state
-        one.expires_ms = expires_ms
-        one.wants_report = <int>(one.id % 100) < report_percent
-        one.feeding = feeding
-        found.append(one)
-    return found
 
 
 @cython.final
@@ -184,7 +126,8 @@ cdef class Flight:
 cdef class Flights:
     """All parts in the air.  `seats` are by modem; `wanting` those that could take a part, first come first.
 
-    `wake` is called when there is something to do for the first time since `is_called` was set to False; `reload` when
+    `wake` is called when there is something to do for the first time since `is_called` was set to False; while it
+    `is_patient`, only once a turn `is_ripe`.  `reload` is called when
     a message has come down of which the line had news meanwhile; `settle_error` gets a flight that was not accepted,
     and its error.
     """
@@ -193,6 +136,8 @@ cdef class Flights:
     cdef readonly dict wanting
     cdef public list landed
     cdef public bint is_called
+    cdef public bint is_patient
+    cdef Py_ssize_t idle
     cdef int64_t accepted
     cdef dict aloft
     cdef set stale
@@ -246,10 +191,44 @@ cdef class Flights:
     def __contains__(self, message):
         return message in self.aloft
 
+    @property
+    def is_ripe(self):
+        """Whether nearly all seats that want a part have nothing to do: no more will come by waiting."""
+        return self._is_ripe()
+
+    cdef bint _is_ripe(self) noexcept:
+        return 8 * self.idle >= 7 * len(self.wanting)
+
     cdef int _call(self) except -1:
-        if not self.is_called:
+        if not self.is_called and (not self.is_patient or self._is_ripe()):
             self.is_called = True
             self.wake()
+        return 0
+
+    # -- who wants: `idle` counts those of them that have nothing
+
+    cdef int _want(self, Seat seat) except -1:
+        if not seat.wants:
+            seat.wants = True
+            self.wanting[seat] = None
+            self.idle += seat.first is None
+        return 0
+
+    cdef int _want_no_more(self, Seat seat) except -1:
+        if seat.wants:
+            seat.wants = False
+            del self.wanting[seat]
+            self.idle -= seat.first is None
+        return 0
+
+    cdef int _put(self, Seat seat, Flight flight) except -1:
+        self.idle -= seat.wants and seat.first is None
+        return seat.put(flight)
+
+    cdef int _drop(self, Seat seat, Flight flight) except -1:
+        cdef bint was_idle = seat.first is None
+        seat.drop(flight)
+        self.idle += seat.wants and not was_idle and seat.first is None
         return 0
 
     # -- what the modems tell
@@ -280,7 +259,7 @@ cdef class Flights:
                 if (<Flight>flight).job.at == AT_WITHDRAWN:
                     # By a change that may have been refused itself: then nobody else has put it back.
                     self.settle_error(flight, None)
-        self.wanting[seat] = None
+        self._want(seat)
         self._call()
 
     def on_given(self, modem, job):
@@ -330,7 +309,7 @@ cdef class Flights:
         cdef Flight kept
         if seat is None:
             return
-        self.wanting.pop(seat, None)
+        self._want_no_more(seat)
         kept = seat.kept
         if kept is not None and kept.job.withdraw():
             self.settle_error(kept, None)
@@ -349,7 +328,7 @@ cdef class Flights:
     cdef int _land(self, Flight flight) except -1:
         cdef Seat seat = flight.seat
         if seat is not None:
-            seat.drop(flight)
+            self._drop(seat, flight)
         flight.job = None  # which leads back to it
         self.landed.append(flight)
         self.come_down(flight.message)
@@ -367,7 +346,7 @@ cdef class Flights:
     def want(self, Seat seat not None):
         """The seat's modem could take a part, as long as it is there."""
         if self.seats.get(seat.modem) is seat:
-            self.wanting[seat] = None
+            self._want(seat)
 
     def take_back(self, Flight flight not None):
         """A change has put a claim back that was ahead: its modem wants another."""
@@ -375,7 +354,7 @@ cdef class Flights:
         # Where it was not launched yet, the launch finds it withdrawn.
         if seat is not None:
             flight.job = None
-            seat.drop(flight)
+            self._drop(seat, flight)
             self.come_down(flight.message)
             self.want(seat)
 
@@ -419,7 +398,7 @@ cdef class Flights:
             seat = <Seat>entry
             last = seat.last()
             if last is not None and not last.job.is_begun:
-                del self.wanting[seat]  # it asks again when that one begins
+                self._want_no_more(seat)  # it asks again when that one begins
                 continue
             if self.rests_until and self.rests.is_resting(seat.sim, now_ms):
                 continue
@@ -437,7 +416,7 @@ cdef class Flights:
                     idle.append((seat, mask))
             if flight is not None:
                 chosen.append((seat, flight))
-                del self.wanting[seat]
+                self._want_no_more(seat)
         for seat, mask in idle:
             if is_empty or (pinned and pinned.get(seat.sim)):
                 continue
@@ -470,7 +449,7 @@ cdef class Flights:
     def launch(self, Seat seat not None, Flight flight not None):
         """Give a claimed part to its modem; False where the modem is not there any more, or the part was taken back."""
         cdef Flight last = seat.last()
-        seat.put(flight)
+        self._put(seat, flight)
         if self.seats.get(seat.modem) is not seat or flight.job.at == AT_WITHDRAWN:
             return False
         if last is not None and not last.job.is_begun and last.job.at != AT_WITHDRAWN:

@@ -8,8 +8,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from engine._flights cimport Flight, Packed
+from engine._flights cimport Flight
 from engine._octets cimport load, store
+from engine._packed cimport Packed
 from engine._slots cimport AT_ATTEMPT, AT_FLAGS, AT_REFERENCE, AT_SIM, AT_TIME, OCTETS_OF_SLOT, Slots
 
 cdef enum:

@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from engine._flights import Flight, Flights, Packed, Seat, packed
+from engine._flights import Flight, Flights, Seat
+from engine._packed import Packed, packed
 from engine._queue import DueLine
 from engine.config import Limits
 from engine.errors import ModemError, StoreError, SubmitRefused
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
+PATIENCE_LEAST_S: Final = 0.001
+PATIENCE_MOST_S: Final = 0.005
 RECIPIENT_WAIT_MS: Final = 10_000
 
 
@@ -84,6 +87,7 @@ class Scheduler:
         self.on_given = self._flights.on_given
         self.on_done = self._flights.on_done
         self.on_lost = self._flights.on_lost
+        self._change_s = 0.0  # what a turn's change took lately
         self._turning = False
         self._stopping = False
         store.beside = self._ahead
@@ -262,6 +266,7 @@ class Scheduler:
             flights.is_called = False
             waits = len(self._line) or any(self._pinned.values())
             if flights.landed or (flights.wanting and waits) or self._otp_short():
+                await self._ripen()
                 self._turning = True
                 try:
                     if await self._turn():
@@ -279,11 +284,27 @@ class Scheduler:
                 next_due = next_rested
             # Where no modem wants a part nothing goes, whatever comes due: one that does wakes us.
             sleep_s = LONGEST_SLEEP_S if next_due is None or not flights.wanting else (next_due - self._now_ms()) / 1000
-            try:
-                async with asyncio.timeout(min(max(sleep_s, 0.001), LONGEST_SLEEP_S)):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
+
+    async def _ripen(self) -> None:
+        """Where a change takes long, wait a little for more, as long as the modems have another part to send meanwhile.
+
+        Parts that take no time would otherwise go one by one, each with a commit of its own.
+        """
+        patience_s = self._change_s / 3
+        if patience_s < PATIENCE_LEAST_S or self._flights.is_ripe or self._otp_short():
+            return
+        self._flights.is_patient = True
+        try:
+            await self._doze(min(patience_s, PATIENCE_MOST_S))
+        finally:
+            self._flights.is_patient = False
+
+    async def _doze(self, sleep_s: float) -> None:
+        """Until somebody wakes us, or so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(sleep_s):
+                await self._wake.wait()
 
     async def _turn(self) -> bool:
         """Settle and claim once; whether there was anything to do."""
@@ -300,6 +321,8 @@ class Scheduler:
             return False
         if self._lacks():
             self._feeder.wake()
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         try:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
@@ -312,6 +335,7 @@ class Scheduler:
                 self._pinned.setdefault(flight.sim, deque()).append(flight.message)
                 flights.want(seat)
             raise
+        self._change_s += (clock() - began_s - self._change_s) / 8
         for (seat, flight), claimed in zip(chosen, claims, strict=True):
             if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
                 # The modem went, or a change took the part back between its commit and now; the note of that has been

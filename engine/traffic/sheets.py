@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from engine import sms
-from engine._flights import Packed
+from engine._packed import Packed
 from engine._sheet import ROWS_MOST, Sheet, first_id, rows
 from engine.errors import CodecError, RecordBroken
 from engine.store import ids
