@@ -2,9 +2,9 @@
 
    zero --modems N --dir DIR [--latency-ms L] [--ledger FILE] [--reports 1]
 
-   It owns DIR: the links modem-00, modem-01 ... to the terminals; `parts`, whose eight octets count the parts that
-   were accepted and may be mapped by who waits for a number of them; and `rack.json`, which is there once the links
-   are.  It answers what a start-up asks and takes AT+CMGS, no more: engine.sim is the simulator that knows what else a
+   It owns DIR: the links modem-00, modem-01 ... to the terminals; `parts`, two numbers of eight octets, the parts that
+   were accepted and those in the air, which may be mapped by who waits for a number of them; and `rack.json`, which is
+   there once the links are.  It answers what a start-up asks and takes AT+CMGS, no more: engine.sim is the simulator that knows what else a
    TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part.  With --reports 1 a part that
    asks for a status report is delivered at once, and the report stored and indicated behind the OK.
 
@@ -70,7 +70,7 @@ static struct modem *modems;
 static int count_modems;
 static int64_t latency_ns;
 static FILE *ledger;
-static uint64_t *parts_seen;
+static uint64_t *parts_seen, *parts_flying;
 static uint64_t refused, lost_octets, lost_reports;
 static struct gaps all_gaps, direct_gaps;
 static int timer_fd, signals_fd;
@@ -220,6 +220,7 @@ static void give(struct modem *modem, int64_t heard_ns) {
     modem->state = AIR;
     modem->due_ns = heard_ns + latency_ns;
     air[(air_first + air_count++) % count_modems] = modem - modems;
+    *parts_flying = air_count;
     if (air_count == 1) set_timer(modem->due_ns);
 }
 
@@ -368,7 +369,7 @@ static void land_due(void) {
             return;
         }
         air_first = (air_first + 1) % count_modems;
-        air_count--;
+        *parts_flying = --air_count;
         if (modem->state != AIR) continue;
         land(modem);
         if (modem->typed_length) {
@@ -401,9 +402,10 @@ static void map_parts(const char *folder) {
     char path[4096];
     snprintf(path, sizeof path, "%s/parts", folder);
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0 || ftruncate(file, sizeof *parts_seen)) die(path);
-    parts_seen = mmap(NULL, sizeof *parts_seen, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (file < 0 || ftruncate(file, 2 * sizeof *parts_seen)) die(path);
+    parts_seen = mmap(NULL, 2 * sizeof *parts_seen, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (parts_seen == MAP_FAILED) die(path);
+    parts_flying = parts_seen + 1;
 }
 
 static void describe(const char *folder) {

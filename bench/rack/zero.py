@@ -3,6 +3,7 @@
 import json
 import mmap
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, Final
 from bench.rack import building
 
 _START_S: Final = 10.0
-_PARTS_OCTETS: Final = 8
+_NUMBERS: Final = struct.Struct("=QQ")  # parts that were taken, parts in the air
 
 
 class Zero:
@@ -37,12 +38,17 @@ class Zero:
                 raise RuntimeError("the rack did not start")
             time.sleep(0.005)
         with (folder / "parts").open("rb") as file:
-            self._parts = mmap.mmap(file.fileno(), _PARTS_OCTETS, prot=mmap.PROT_READ)
+            self._parts = mmap.mmap(file.fileno(), _NUMBERS.size, prot=mmap.PROT_READ)
 
     @property
     def parts(self) -> int:
         """How many parts it has taken since it was started; asking costs it nothing."""
-        return int.from_bytes(self._parts[:_PARTS_OCTETS], "little")
+        return int(_NUMBERS.unpack_from(self._parts)[0])
+
+    @property
+    def flying(self) -> int:
+        """How many parts are in the air, their PDU taken and no result given; asking costs it nothing."""
+        return int(_NUMBERS.unpack_from(self._parts)[1])
 
     def await_parts(self, parts: int, stall_s: float, look: Callable[[], None] = lambda: None) -> None:
         """Return when it has taken so many; `look` is called meanwhile.
