@@ -5,7 +5,6 @@ copy of each; then messages are looked up by number, and what a part costs is he
 store.  The copies are in the page cache: no disk is read.
 """
 
-import argparse
 import math
 import subprocess
 import sys
@@ -35,7 +34,9 @@ TARGETS: Final = (
     Target("exec to /readyz", "s", at_most=2.0),
     Target("exec to /readyz, empty store", "s"),
     Target("full store to empty store", "times", at_most=1.2),
-    Target("exec to all that waits in line", "s"),
+    Target("CPU of it", "s"),
+    Target("CPU of it, empty store", "s"),
+    Target("exec to a part at each modem", "s"),
     Target("exec to all that waits in line, empty store", "s"),
     Target("GET /v1/messages?to= with few, p99", "ms", at_most=20),
     Target("GET /v1/messages?to= with few, median", "ms"),
@@ -125,12 +126,13 @@ def run(folder: Path, disk: Disk, full: Path, empty: Path, filling: Filling, par
         with ground(here, disk) as server, zero(here / "rack", MODEMS, latency_ms=FOR_EVER_MS) as rack:
             began = time.monotonic()
             figures[f"exec to /readyz{place}"] = started_s(server)
+            figures[f"CPU of it{place}"] = server.cpu_s()
             if not place:
                 while rack.flying < MODEMS:
                     if time.monotonic() > began + STALL_S:
                         raise TimeoutError(f"{rack.flying} of {MODEMS} modems were given a part after the start")
                     time.sleep(0.01)
-                figures["exec to all that waits in line"] = time.monotonic() - began
+                figures["exec to a part at each modem"] = time.monotonic() - began
                 random = Random(len(figures))
                 few = [FIRST_NUMBER + random.randrange(filling.rows) for _ in range(LOOKED_UP)]
                 found = look_up(server, "few", few, 1)
@@ -139,8 +141,8 @@ def run(folder: Path, disk: Disk, full: Path, empty: Path, filling: Filling, par
                 figures |= found | many
                 figures["unknown behind it"] = counts(server)["unknown"]
             else:
-                # Rows to claim, behind the start that was timed.
-                for campaign in upload(server, 2 * parts):
+                # Rows to claim, of as many campaigns: behind the start that was timed.
+                for campaign in upload(server, 2 * parts, -(-2 * parts // filling.campaigns)):
                     server.launch(campaign)
             server.kill_server()
         with ground(here, disk) as server:

@@ -46,6 +46,11 @@ class Filling(NamedTuple):
         return self.messages - self.singles - self.waiting
 
     @property
+    def campaigns(self) -> int:
+        """How many campaigns those are."""
+        return -(-self.rows // FILE_ROWS)
+
+    @property
     def told(self) -> str:
         """In words."""
         return (
@@ -113,12 +118,12 @@ def send(server: Ground, messages: int, **fields: str) -> None:
             batch = []
 
 
-def upload(server: Ground, rows: int) -> list[str]:
-    """Upload so many recipients in files of a million; the campaigns, which are drafts."""
+def upload(server: Ground, rows: int, file_rows: int = FILE_ROWS) -> list[str]:
+    """Upload so many recipients in files of `file_rows`, to a campaign each; the campaigns, which are drafts."""
     path = server.folder / "rows.csv"
     made = []
-    for begin in range(0, rows, FILE_ROWS):
-        count = min(FILE_ROWS, rows - begin)
+    for begin in range(0, rows, file_rows):
+        count = min(file_rows, rows - begin)
         write_rows(path, count, begin)
         campaign = server.draft(f"stored-{begin}", TEXT)
         taken = server.curl(campaign, path, "text/csv")

@@ -9,6 +9,7 @@ After a crash a part is either still queued or has an intent, where `recover` fi
 `await_report` an unknown part is never sent again without proof that it did not go.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -18,8 +19,9 @@ from engine.errors import Conflict
 from engine.store.table import Table, Txn
 from engine.traffic import messages, quotas, sheets, sims, slots
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
-from engine.traffic.page import ACCEPTED, NOT_SENT, Page
+from engine.traffic.page import ACCEPTED, NOT_SENT, Entry, Page
 from engine.traffic.retry import Again, GiveUp
+from engine.traffic.spending import Spending
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
 _EXPIRED: Final = Verdict(State.EXPIRED, "deadline_passed")
@@ -283,23 +285,27 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
             UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own))
 
 
-def open_intents(txn: Txn) -> list[tuple[int, int, int]]:
-    """(message, part, sim) of every part that was claimed and has no outcome."""
-    found = [(identifier, part, intent.sim) for (identifier, part), intent in INTENTS.scan(txn)]
-    return found + [(message.id, 0, message.parts[0].sim) for message in sheets.sending(txn, messages.GROUPS)]
-
-
 def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
     """Settle what had an intent when the last run ended; how many parts became unknown.
 
     A page that is trusted tells how far each came.  Without one, nobody knows of any.
     """
+    trusted = page if page is not None and page.is_trusted else None
+    begun = [(identifier, part, intent.sim) for (identifier, part), intent in INTENTS.scan(txn)]
+    untouched: list[Message] = []
+    for row in sheets.sending(txn, messages.GROUPS):
+        sim = row.parts[0].sim
+        if trusted is not None and not _may_have_gone(trusted.left(sim, row.id, 0)):
+            untouched.append(row)
+        else:
+            begun.append((row.id, 0, sim))
+    _wait_again(txn, untouched, now_ms)
     unknown = 0
-    for identifier, part, sim in open_intents(txn):
+    for identifier, part, sim in begun:
         number, claimed_ms = _claimed(txn, identifier, part)
-        if page is not None and page.is_trusted:
-            entry = page.left(sim, identifier, part)
-            if entry is None or entry.how_far == NOT_SENT:
+        if trusted is not None:
+            entry = trusted.left(sim, identifier, part)
+            if entry is None or not _may_have_gone(entry):
                 quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=False)
                 put_back(txn, identifier, part, now_ms)
                 continue
@@ -325,6 +331,25 @@ def _claimed(txn: Txn, identifier: int, part: int) -> tuple[int, int]:
         return messages.get(txn, identifier).number, intent.at_ms
     message = messages.get(txn, identifier)
     return message.number, slots.find(txn, message.group, message.packed_row)[-1]
+
+
+def _may_have_gone(entry: Entry | None) -> bool:
+    return entry is not None and entry.how_far != NOT_SENT
+
+
+def _wait_again(txn: Txn, rows: list[Message], now_ms: int) -> None:
+    """Rows of which no octet was written wait in their slots as before; nobody has them in a line yet."""
+    opened, spending = slots.opened(txn), Spending(txn)
+    for row in rows:
+        part, claimed_ms = row.parts[0], opened.get(row.group, row.packed_row)[-1]
+        quotas.recover(txn, part.sim, row.number, claimed_ms, now_ms, may_have_gone=False)
+        opened.put(row.group, row.packed_row, slots.WAITING, part.attempt - 1)
+        spending.move(row.group, -1)
+    opened.flush()
+    spending.save()
+    for group, units in Counter(row.group for row in rows).items():
+        messages.count(txn, group, State.SENDING, -units)
+        messages.count(txn, group, State.QUEUED, units)
 
 
 def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:

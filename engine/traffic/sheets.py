@@ -10,6 +10,7 @@ A row is a message as any other: `find` composes it.  Whoever changes it by more
 a record of its own (`messages.store`), and its slot says so from then on.  Row numbers begin at 0.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Final, TypeVar
@@ -88,6 +89,11 @@ SHEETS: Final = Octets("sheets", "QI")  # group, first row
 PLACES: Final = Table("sheet_places", Place)  # id of the first row's message
 FED: Final = Table("fed", Fed)  # group
 TABLES: Final[tuple[Keyed, ...]] = (BULKS, SHEETS, PLACES, FED, slots.SLOTS)
+
+# Rows between two that are looked for are read along with them where they are so few.
+_READ_ALONG: Final = 32
+_STATES_READ: Final = 100 * slots.OF_A_SHEET
+_RUNS: Final = {state: re.compile(b"[\\x%02x]+" % state) for state in (slots.WAITING, State.SENDING)}
 
 FEEDING: Final = "feeding"  # notes of this name tell the scheduler of rows that may be picked now
 
@@ -335,34 +341,82 @@ def feed(txn: Txn, group: int, cursor: int, feeding: Feeding) -> None:
 
 def waiting(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Feeding]]:
     """(group, rows) that were fed and not picked, as a start finds them."""
-    for group, fed, bulk, messages in _open(txn, groups):
-        found = [
-            Waiting(message.packed_row, row, message.text, len(message.parts))
-            for row, message in messages
-            if message.state is State.QUEUED
-        ]
-        yield group, Feeding(bulk, fed, 0, found)
+    for group, fed, bulk in _fed(txn, groups):
+        said = _Said(group, bulk, fed)
+        found = [Waiting(number, row, *said.by(row)) for number, row in _rows_in(txn, group, fed, slots.WAITING)]
+        if found:
+            yield group, Feeding(bulk, fed, 0, found)
 
 
 def sending(txn: Txn, groups: Table[str]) -> Iterator[Message]:
     """Rows that were claimed and have no outcome."""
-    for _, _, _, messages in _open(txn, groups):
-        yield from (message for _, message in messages if message.state is State.SENDING)
+    for group, fed, bulk in _fed(txn, groups):
+        for number, row in _rows_in(txn, group, fed, State.SENDING):
+            message = composed(txn, group, number, row, bulk, fed, cancelled=False)
+            if message is not None:
+                yield message
 
 
-def _open(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Fed, Bulk, list[tuple[Row, Message]]]]:
+def _fed(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Fed, Bulk]]:
+    """Groups that may have open rows among those that were fed."""
     for (group,), fed in list(FED.scan(txn)):
-        first = slots.first_open(txn, group, fed.settled, fed.cursor)
         bulk = BULKS.find(txn, group)
-        if first >= fed.cursor or bulk is None or groups.find(txn, group) is None:
-            continue
-        found = []
-        for number, row in read_rows(txn, group, first, fed.cursor - first):
-            if slots.find(txn, group, number)[0] in (slots.WAITING, State.SENDING):
-                message = composed(txn, group, number, row, bulk, fed, cancelled=False)
-                if message is not None:
-                    found.append((row, message))
-        yield group, fed, bulk, found
+        if fed.settled < fed.cursor and bulk is not None and groups.find(txn, group) is not None:
+            yield group, fed, bulk
+
+
+def _rows_in(txn: Txn, group: int, fed: Fed, state: int) -> Iterator[tuple[int, Row]]:
+    """(row number, row) of those that were fed and are in `state`.
+
+    One that waits long leaves millions behind it that ended: of those only the states are looked at.
+    """
+    for begin in range(fed.settled, fed.cursor, _STATES_READ):
+        states = slots.states_of(txn, group, begin, min(_STATES_READ, fed.cursor - begin))
+        for first, behind in _stretches(states, _RUNS[state]):
+            for number, row in read_rows(txn, group, begin + first, behind - first):
+                if states[number - begin] == state:
+                    yield number, row
+
+
+def _stretches(states: bytes, runs: "re.Pattern[bytes]") -> Iterator[tuple[int, int]]:
+    """(first, behind the last) of what `runs` finds; what is hardly apart is one."""
+    first = behind = -1
+    for run in runs.finditer(states):
+        if first >= 0 and run.start() - behind > _READ_ALONG:
+            yield first, behind
+            first = -1
+        if first < 0:
+            first = run.start()
+        behind = run.end()
+    if first >= 0:
+        yield first, behind
+
+
+class _Said:
+    """What rows of a group say, and in how many parts: once for all rows where that needs no value of their own."""
+
+    def __init__(self, group: int, bulk: Bulk, fed: Fed) -> None:
+        self._bulk = bulk
+        nobody = Row(0, 0, "", "", None)
+        self._envelope = envelope(message_of(group, 0, nobody, bulk, fed, slots.EMPTY, "", 1))
+        self._alike: dict[str, tuple[str, int]] = {}
+
+    def by(self, row: Row) -> tuple[str, int]:
+        """(text, parts); without a text where a value is missing."""
+        found = self._alike.get(row.language)
+        if found is not None:
+            return found
+        try:
+            text = text_of(self._bulk, row)
+        except CodecError:
+            text = ""
+        try:
+            parts = sms.measure(text, self._envelope).parts
+        except CodecError:
+            parts = 1
+        if not template_of(self._bulk, row.language).fields:
+            self._alike[row.language] = text, parts
+        return text, parts
 
 
 def close(txn: Txn, group: int) -> None:
