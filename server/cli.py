@@ -1,6 +1,8 @@
 """The command line.  A command's docstring is its help; exit codes are for scripts.
 
 0 done · 1 refused or not ready · 2 wrong call or settings.
+
+What serves is imported by the commands that serve: the others start in half the time without it.
 """
 
 import asyncio
@@ -13,11 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
-import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
@@ -30,10 +31,11 @@ from engine.migration import MIGRATIONS
 from engine.store import backup, compaction
 from engine.store.environment import Store
 from engine.wiring import TABLES, Clock
-from server import demo as town
-from server import laboratory, serving
 from server import settings as files
-from server.serving import Served, Simulation
+
+if TYPE_CHECKING:
+    from server.laboratory import Latency
+    from server.serving import Served
 
 app = typer.Typer(
     help="Carillon: an SMS engine over a rack of TC35i modems, and a mobile CRM.",
@@ -85,7 +87,7 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
     return settings if data is None else msgspec.structs.replace(settings, data=str(data))
 
 
-def _latency(text: str) -> laboratory.Latency:
+def _latency(text: str) -> "Latency":
     if text == "realistic":
         return "realistic"
     if not (text.isascii() and text.isdigit()):
@@ -100,6 +102,11 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".demo"),
 ) -> None:
     """Eight simulated modems, a town of customers, a campaign running, a page to watch it."""
+    import uvloop
+
+    from server import demo as town
+    from server import serving
+
     folder = folder.absolute()
     settings = town.settings_in(folder, host, port)
     pepper = files.read_key(folder / files.KEY_FILE)
@@ -140,13 +147,17 @@ def serve(
     if check_config:
         console.print("The settings are good.")
         return
+    import uvloop
+
+    from server import serving
+
     pepper = files.read_key(files.key_path(config, settings))
     simulation = None
     if simulate:
         folder = Path(settings.data).absolute().parent / "rack"
-        simulation = Simulation(simulate, folder, latency, report_delay_ms, ledger)
+        simulation = serving.Simulation(simulate, folder, latency, report_delay_ms, ledger)
 
-    async def started(served: Served) -> None:
+    async def started(served: "Served") -> None:
         console.print(f"Carillon listens on {served.url}")
         if served.token:
             console.print(f"A first token was made; it is shown this once: {served.token}", soft_wrap=True)
@@ -165,6 +176,10 @@ def simulate(
     seed: int = 1,
 ) -> None:
     """A rack of simulated TC35i modems on pseudo-terminals, for any program."""
+    import uvloop
+
+    from server import laboratory
+
     latency = _latency(latency_ms)
 
     async def run() -> None:

@@ -55,7 +55,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     settings = Settings(
         data=str(tmp_path / "data"),
         house=House(name_en="Harbour Optics", name_zh="海港眼镜"),
-        modems=Modems(ports=(str(tmp_path / "rack" / "modem-*"),)),
+        modems=Modems(ports=(str(tmp_path / "rack" / "modem-*"),), command_gap_ms=0),
         quiet=ANY_HOUR,
     )
     try:
