@@ -17,6 +17,7 @@ from bench.machine import commit
 from bench.rack.ground import Disk, Ground, ground
 from bench.rack.zero import zero
 from engine.store.environment import SCHEMA_VERSION
+from engine.traffic.page import boot_of_this_machine
 
 FILE_ROWS: Final = 1_000_000
 BATCH: Final = 1_000  # messages of a call
@@ -65,7 +66,8 @@ def prepare(folder: Path, filling: Filling) -> tuple[Path, Path]:
     Raises RuntimeError where something is refused, TimeoutError where nothing goes on.
     """
     full, empty, note = folder / "full", folder / "empty", folder / "stored.json"
-    wanted = {**filling._asdict(), "schema": SCHEMA_VERSION}
+    # What was in the air is known by the page, which is believed until the machine is started again.
+    wanted = {**filling._asdict(), "schema": SCHEMA_VERSION, "boot": boot_of_this_machine().decode()}
     found = json.loads(note.read_text("utf-8")) if note.exists() else {}
     if {name: found.get(name) for name in wanted} == wanted:
         print(f"\nthe stores of commit {found['commit']} are taken again", flush=True)

@@ -137,12 +137,33 @@ def test_the_air_takes_as_long_as_it_is_told(tmp_path: Path) -> None:
     with zero(tmp_path / "slow", 1, latency_ms=50) as rack:
         host = Host(rack.folder / "modem-00")
         began = time.monotonic()
-        host.submit(*part())
-        host.close()
+        pdu, length = part()
+        host.say(b"AT+CMGS=%d\r" % length)
+        host.hear(b"> ")
+        assert rack.flying == 0
+        host.say(pdu.encode() + b"\x1a")
+        host.hear(b"OK\r\n")
         assert time.monotonic() - began >= 0.05
+        assert (rack.parts, rack.flying) == (1, 0)
+        host.close()
         found = rack.measured()
     assert found["parts"] == 1
     assert found["air_s"] >= 0.05
+
+
+def test_who_waits_for_parts_in_the_air_is_told_how_many_there_are(tmp_path: Path) -> None:
+    with zero(tmp_path / "slow", 2, latency_ms=3_600_000) as rack:
+        for place, name in enumerate(("modem-00", "modem-01"), 1):
+            host = Host(rack.folder / name)
+            pdu, length = part()
+            host.say(b"AT+CMGS=%d\r" % length)
+            host.hear(b"> ")
+            host.say(pdu.encode() + b"\x1a")
+            until = time.monotonic() + LIMIT_S
+            while rack.flying < place:
+                assert time.monotonic() < until
+            host.close()
+        assert (rack.parts, rack.flying) == (0, 2)
 
 
 def test_the_bare_loop_gets_every_part_through(rack: Zero) -> None:
