@@ -33,6 +33,7 @@ from tests.engine.store.test_environment_before import fill
 from tests.engine.traffic.stage import NOW_MS, SIM
 
 HOUR_MS = 3_600_000
+ROWS, TALKS = 600, 100  # of a day
 
 
 class Proven(Store):
@@ -282,21 +283,21 @@ def test_a_month_of_traffic_with_three_days_kept_takes_the_room_of_a_few_days(st
         forget(store, Keep(messages_days=3, received_days=3, events_days=3), now_ms + DAY_MS - 1)
         sizes.append((store.directory / "data.mdb").stat().st_size)
         with store.read() as txn:
-            assert len(list(NUMBERS.scan(txn))) <= 2 * 5 * 2000
+            assert len(list(NUMBERS.scan(txn))) <= 2 * 5 * ROWS
     with store.read() as txn:
         assert list(proof.differences(txn)) == []
         totals = [campaigns.counts(txn, one) for one in campaigns.listed(txn, 0, 100)]
-    assert totals == [{"cancelled": 2000 - 200, "sent": 200}] * 30
+    assert totals == [{"cancelled": ROWS - ROWS // 10, "sent": ROWS // 10}] * 30
     assert max(sizes[10:]) <= 1.15 * max(sizes[:10]), sizes
-    assert counted(store)["messages"] <= 5 * 500
+    assert counted(store)["messages"] <= 5 * (ROWS // 10 + TALKS)
 
 
 def _a_day(store: Store, day: int, now_ms: int) -> None:
     campaign = stage.draft(store).id
     begun = store.write_now(uploads.begin, campaign, now_ms)
-    people = [stage.row(stage.FIRST + (day * 2000 + at) * 7919 % 100_000_000) for at in range(2000)]
-    for first in range(0, 2000, 1000):
-        rows = stage.numbered(people[first : first + 1000], first + 1)
+    people = [stage.row(stage.FIRST + (day * ROWS + at) * 7919 % 100_000_000) for at in range(ROWS)]
+    for first in range(0, ROWS, ROWS // 2):
+        rows = stage.numbered(people[first : first + ROWS // 2], first + 1)
         begun = store.write_now(uploads.add_rows, begun, rows, {}, stage.PEPPER, now_ms)
     store.write_now(uploads.finish, begun, now_ms)
     store.write_now(campaigns.launch, campaign, now_ms)
@@ -307,7 +308,7 @@ def _a_day(store: Store, day: int, now_ms: int) -> None:
 
 
 def _settle(txn: Txn, campaign: int, now_ms: int) -> None:
-    rows = [result.message.id for result in campaigns.results(txn, CAMPAIGNS.get(txn, campaign), 0, 2000)]
+    rows = [result.message.id for result in campaigns.results(txn, CAMPAIGNS.get(txn, campaign), 0, ROWS)]
     _send(txn, rows[::10], now_ms)
     messages.cancel_all(txn, rows, "campaign_cancelled", now_ms)
 
@@ -319,7 +320,7 @@ def _send(txn: Txn, identifiers: list[int], now_ms: int) -> None:
 
 
 def _talk(txn: Txn, now_ms: int) -> None:
-    made = [messages.enqueue(txn, Message(0, stage.FIRST + at, "x" * 100), now_ms).id for at in range(300)]
+    made = [messages.enqueue(txn, Message(0, stage.FIRST + at, "x" * 100), now_ms).id for at in range(TALKS)]
     _send(txn, made, now_ms)
     for _ in range(50):
         text = inbox.add(txn, Received(0, f"+{stage.FIRST}", SIM, "hello", now_ms), now_ms)

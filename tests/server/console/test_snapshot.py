@@ -144,7 +144,7 @@ async def racked(tmp_path: Path) -> AsyncIterator[tuple[Engine, Rack]]:
     rack = Rack(tmp_path / "rack", 2)
     rack.start()
     try:
-        modems = Modems(ports=(str(tmp_path / "rack" / "modem-*"),))
+        modems = Modems(ports=(str(tmp_path / "rack" / "modem-*"),), command_gap_ms=0)
         async with running(Settings(data=str(tmp_path / "racked"), modems=modems, quiet=ANY_HOUR), b"p" * 32) as engine:
             yield engine, rack
     finally:
