@@ -1,5 +1,6 @@
 """Every rule and every contract breaks when it should: one violation at a time, in a copy of the sources."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -41,7 +42,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(sources: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sources, tmp_path / "copy"))
+    """Links: what is planted is written to a new file."""
+    return Path(shutil.copytree(sources, tmp_path / "copy", copy_function=os.link))
 
 
 def touch(root: Path, module: str) -> Path:
@@ -58,6 +60,7 @@ def touch(root: Path, module: str) -> Path:
 def append(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.unlink(missing_ok=True)
     path.write_text(f"{before}\n{text}\n", encoding="utf-8")
 
 

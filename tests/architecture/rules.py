@@ -326,7 +326,7 @@ def names_say_the_noun(root: Path) -> list[str]:
 
 def classes(path: Path) -> Iterator[tuple[str, int]]:
     if path.suffix in {".py", ".pyi"}:
-        for node in ast.walk(tree.parse(path)):
+        for node in tree.nodes(path):
             if isinstance(node, ast.ClassDef):
                 yield node.name, node.lineno
         return
@@ -349,7 +349,7 @@ def dotted(node: ast.expr, names: dict[str, str]) -> str:
 def imported_names(path: Path) -> dict[str, str]:
     """What each name bound by an import statement of this file stands for."""
     names = {}
-    for node in ast.walk(tree.parse(path)):
+    for node in tree.nodes(path):
         match node:
             case ast.Import(names=aliases):
                 for alias in aliases:
@@ -369,7 +369,7 @@ def only_the_wiring_reads_the_clock(root: Path) -> list[str]:
         if name in WALL_CLOCK_READERS:
             continue
         names = imported_names(path)
-        for node in ast.walk(tree.parse(path)):
+        for node in tree.nodes(path):
             if isinstance(node, ast.Name | ast.Attribute) and dotted(node, names) in WALL_CLOCKS:
                 # time.gmtime(seconds) and the like convert; without an argument they read.
                 if dotted(node, names) in CONVERTERS and id(node) in converting(path, names):
@@ -391,7 +391,7 @@ def converting(path: Path, names: dict[str, str]) -> set[int]:
     """The ids of name nodes that are called with a time to convert."""
     return {
         id(node.func)
-        for node in ast.walk(tree.parse(path))
+        for node in tree.nodes(path)
         if isinstance(node, ast.Call) and node.args and dotted(node.func, names) in CONVERTERS
     }
 
@@ -406,7 +406,7 @@ def catch_all_lives_in_few_places(root: Path) -> list[str]:
         name = place(root, path)
         if name in CATCH_ALL:
             continue
-        for node in ast.walk(tree.parse(path)):
+        for node in tree.nodes(path):
             caught: set[str] = set()
             match node:
                 case ast.ExceptHandler(type=None):

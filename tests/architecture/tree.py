@@ -68,6 +68,16 @@ def parse_text(text: str, name: str) -> ast.Module:
     return ast.parse(text, name)
 
 
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's tree."""
+    return nodes_of(path.read_text(encoding="utf-8"), path.name)
+
+
+@cache
+def nodes_of(text: str, name: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parse_text(text, name)))
+
+
 def package_of(root: Path, path: Path) -> list[str]:
     """The package that a relative import in this file starts from."""
     return list(path.relative_to(root).parent.parts)
@@ -84,7 +94,7 @@ def absolute(package: list[str], level: int, module: str) -> str:
 def python_imports(root: Path, path: Path) -> Iterator[Import]:
     """Every spelling: import, from, relative, under TYPE_CHECKING, by a string given to an importer."""
     package = package_of(root, path)
-    for node in ast.walk(parse(path)):
+    for node in nodes(path):
         match node:
             case ast.Import(names=names):
                 for alias in names:
