@@ -53,7 +53,7 @@ class Stand(Rig):
         Raises Died where that did not last so long.
         """
         self._passed.unlink(missing_ok=True)
-        _context.set_forkserver_preload(["__main__", "bench.kill.sites"])
+        _context.set_forkserver_preload(["__main__", "bench.kill.sites", "server.serving", "uvloop"])
         arguments = ["serve", "--data", str(self.data), "--port", str(self.port)]
         arguments += ["--modem", "rack/modem-*", "--command-gap-ms", "0"]
         given = (arguments, kill, self._ways, self.folder, self._passed)
