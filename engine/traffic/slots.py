@@ -11,11 +11,12 @@ A state of 0 is a row that nothing has happened to yet.  170 slots are one value
 import struct
 from typing import Final
 
-from engine._slots import OCTETS, OF_A_SHEET, Slots
+from engine._slots import OCTETS, Slots
+from engine._slots import OF_A_SHEET as _OF_A_SHEET
 from engine.store.table import Octets, Txn
 from engine.traffic.message import Part, State
 
-# A sheet of slots is one page of the store, less its header.
+OF_A_SHEET: Final = _OF_A_SHEET  # one page of the store, less its header
 WAITING: Final = 0
 WRITTEN: Final = 255  # a state no message has: the row is a record of its own now
 

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from engine import proof
+from engine._flights import Flight, Flights
+from engine.modem.submission import Submission
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import intents, messages, sheets, slots
-from engine.traffic.message import State
+from engine.traffic.message import Lane, State
 from engine.traffic.messages import GROUPS, MESSAGES
 from engine.traffic.page import Page
+from engine.traffic.rests import Rests
 from engine.traffic.sheets import Waiting
 from engine.traffic.spending import Spending, spent
 from tests.engine.crm.stage import FIRST, NOW_MS, counts, differences, feed, row, running
@@ -21,7 +24,7 @@ LATER_MS = NOW_MS + 60_000
 
 def claim(txn: Txn, group: int, numbers: range, attempt: int = 1) -> None:
     """Rows of one part, as a turn of the scheduler claims them: each on a SIM of its own."""
-    opened, spending = slots.Slots(txn), Spending(txn)
+    opened, spending = slots.opened(txn), Spending(txn)
     for number in numbers:
         opened.put(group, number, State.SENDING, attempt, sim=SIM + number, sent_ms=NOW_MS)
         spending.move(group, 1)
@@ -112,7 +115,9 @@ def test_rows_of_which_nothing_was_written_wait_in_their_slots_again(store: Stor
     page.begin()
     with store.read() as txn:
         begun = next(message for message in sheets.sending(txn, GROUPS) if message.packed_row == 2)
-    page.give(SIM + 2, begun.id, 0)
+    flights = Flights(page, Rests(), lambda: NOW_MS, lambda: None, lambda _: None, lambda *_: None, False)
+    flights.on_given(None, Submission(b"", 0, Flight(begun.id, SIM + 2, Lane.BULK)))
+    flights.close()
     page.close()
     assert store.write_now(intents.recover, LATER_MS, Page(tmp_path, b"this boot")) == 1
     assert sorted(waiting(store)) == [0, 1, 3, 4, 5, 6, 7, 8, 9]
