@@ -1,10 +1,15 @@
-from typing import Any
+"""Stub of _slots.pyx, where the behaviour is documented."""
+
+from typing import Any, final
 
 OCTETS: int
 OF_A_SHEET: int
 
+@final
 class Slots:
-    def __init__(self, txn: Any, table: Any) -> None: ...
+    """The slots of a table that one transaction reads and writes."""
+
+    def __new__(cls, txn: Any, table: Any) -> Slots: ...
     def get(self, group: int, row: int) -> tuple[int, int, int, int, int, int, int, int, int]: ...
     def put(
         self,

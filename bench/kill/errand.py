@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from bench.kill.stand import Died, Stand
+from engine.traffic.sims import STEPS_BELIEVED
 
 BATCH: Final = 25
+STEPS: Final = STEPS_BELIEVED + 2
 _EN: Final = "Please bring your card and this message, and tell the desk your room number when you arrive. "
 _ZH: Final = "请携带会员卡并向前台出示本短信，办理入住时请告知您的预订编号，谢谢您的光临。"
 
@@ -39,8 +41,9 @@ def addressees(count: int, turn: int) -> list[Addressee]:
 class Errand:
     """The steps of one round that are still to be done, and the refs that were promised."""
 
-    def __init__(self, people: list[Addressee], policy: str) -> None:
+    def __init__(self, people: list[Addressee], policy: str, turn: int) -> None:
         self.people = people
+        self.turn = turn
         self.promised: set[str] = set()
         self.campaign = ""
         self.policy = policy
@@ -65,6 +68,23 @@ class Errand:
                     del self._steps[0]
                 raise
             del self._steps[0]
+
+    def step(self, server: Stand, text: str) -> bool:
+        """A few texts by every SIM: its references are seen to step by one, and the next of them tells what was tried.
+
+        False where not all SIMs are in service yet, and nothing is sent.
+        """
+        sims = [modem["imsi"] for modem in server.ask("GET", "/v1/modems")["items"] if modem["imsi"]]
+        if len(sims) < server.modems:
+            return False
+        body = [
+            {"to": f"+8614{self.turn:05d}{place:04d}", "text": text, "sim": sim, **self._how()}
+            for sim in sims
+            for place in range(STEPS)
+        ]
+        for begin in range(0, len(body), BATCH):
+            server.ask("POST", "/v1/messages", {"messages": body[begin : begin + BATCH]})
+        return True
 
     def _how(self) -> dict[str, Any]:
         return {"purpose": "transactional", "delivery_report": "all", "on_unknown": self.policy}

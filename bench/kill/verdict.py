@@ -77,8 +77,8 @@ def judge(
             verdict.lost.append(person.ref)
         if own and not state:
             verdict.broken.append(f"{person.ref} went, and the store does not know it")
-        if state == "unknown" and went and policy == "await_report":
-            verdict.broken.append(f"{person.ref} is unknown, though every part was reported")
+        if state == "unknown" and policy == "await_report":
+            verdict.broken.append(f"{person.ref} is unknown, though what went was reported and its SIM has sent since")
         if state and state not in ("delivered", "unknown"):
             verdict.broken.append(f"{person.ref} ended as {state}")
     verdict.broken += [f"{number} was texted, and nobody had asked for it" for number in by_number]

@@ -11,7 +11,7 @@ After a crash a part is either still queued or has an intent, where `recover` fi
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -40,7 +40,8 @@ class Unproven(msgspec.Struct, frozen=True, array_like=True):
     """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1.
 
     `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.  `reference` is
-    the part's own, where what the SIM gave next has told that it was tried, else -1.
+    the part's own, where what the SIM gave next has told that it was tried, else -1.  `following` is what the SIM gave
+    next, as long as nobody knows yet whether its references step by one, else -1.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Unproven(msgspec.Struct, frozen=True, array_like=True):
     sent: int
     at_ms: int
     reference: int = -1
+    following: int = -1
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +64,9 @@ UNPROVEN: Final = Table("unproven", Unproven, "QQB")  # sim, message, part
 REFERENCES: Final = Table("references", Reference, "QBQQ")  # sim, reference, number, sent_ms
 
 TABLES: Final = (INTENTS, UNPROVEN, REFERENCES)
+
+
+_Unproven = tuple[tuple[Any, ...], Unproven]
 
 
 class Claimed(NamedTuple):
@@ -265,24 +270,42 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
     """Learn from the next accepted reference what became of the unknown parts before it on the same SIM.
 
     None was tried if it follows the last known one at once: they wait again, under every policy.  All were, if it
-    leaves room for each: then each one's own reference is known, and a report for it can speak.
+    leaves room for each: then each one's own reference is known, and a report for it can speak.  Of a SIM that has not
+    been seen to step by one it is said once it has.
     """
     known = sims.find(txn, sim)
-    since = [
-        (key, row) for key, row in UNPROVEN.scan(txn, sim) if (row.after, row.sent) == (known.reference, known.sent)
-    ]
-    tried = sims.tried_since(txn, sim, reference) if since else None
+    rows = [(key, row) for key, row in UNPROVEN.scan(txn, sim) if row.reference < 0]
+    since = [(key, row) for key, row in rows if (row.after, row.sent) == (known.reference, known.sent)]
     sims.accepted(txn, sim, reference, len(since))
-    if tried == 0:
-        for (_, identifier, index), _ in since:
-            UNPROVEN.remove(txn, (sim, identifier, index))
+    if since and known.reference >= 0:
+        if known.is_believed:
+            _decide(txn, sim, known.reference, reference, since, now_ms)
+        else:
+            for key, row in since:
+                UNPROVEN.put(txn, key, msgspec.structs.replace(row, following=reference))
+    if not known.is_believed and sims.find(txn, sim).is_believed:
+        waiting: dict[tuple[int, int, int], list[_Unproven]] = {}
+        for key, row in rows:
+            if row.following >= 0:
+                waiting.setdefault((row.sent, row.after, row.following), []).append((key, row))
+        for (_, after, following), own in waiting.items():
+            _decide(txn, sim, after, following, own, now_ms)
+
+
+def _decide(txn: Txn, sim: int, after: int, following: int, rows: list[_Unproven], now_ms: int) -> None:
+    """The unknown parts between two references of a SIM that steps by one: none of them was tried, or all were."""
+    tried = (following - after - 1) % 256
+    ordered = sorted(rows, key=lambda entry: (entry[1].at_ms, entry[0]))
+    for place, ((_, identifier, index), row) in enumerate(ordered):
+        key = (sim, identifier, index)
+        if tried == 0:
+            UNPROVEN.remove(txn, key)
             message = messages.get(txn, identifier)
             if message.parts[index].state is State.UNKNOWN:
                 _requeue(txn, message, index, now_ms, now_ms, counted=False)
-    elif tried == len(since):
-        for place, (key, row) in enumerate(sorted(since, key=lambda entry: (entry[1].at_ms, entry[0]))):
-            own = (known.reference + 1 + place) % 256
-            UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own))
+        else:
+            own = (after + 1 + place) % 256 if tried == len(rows) else -1
+            UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own, following=-1))
 
 
 def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
@@ -300,22 +323,21 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
         else:
             begun.append((row.id, 0, sim))
     _wait_again(txn, untouched, now_ms)
+    left = [(one, None if trusted is None else trusted.left(one[2], one[0], one[1])) for one in begun]
+    # What was accepted went before what was on the line then: its reference must not speak of that one.
+    left.sort(key=lambda found: found[1] is None or found[1].how_far != ACCEPTED)
     unknown = 0
-    for identifier, part, sim in begun:
+    for (identifier, part, sim), entry in left:
         number, claimed_ms = _claimed(txn, identifier, part)
-        if trusted is not None:
-            entry = trusted.left(sim, identifier, part)
-            if entry is None or not _may_have_gone(entry):
-                quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=False)
-                put_back(txn, identifier, part, now_ms)
-                continue
-            if entry.how_far == ACCEPTED:
-                quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=True)
-                mark_sent(txn, identifier, part, entry.reference, now_ms)
-                continue
-        quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=True)
-        mark_unknown(txn, identifier, part, "crash", now_ms)
-        unknown += 1
+        may_have_gone = trusted is None or _may_have_gone(entry)
+        quotas.recover(txn, sim, number, claimed_ms, now_ms, may_have_gone=may_have_gone)
+        if not may_have_gone:
+            put_back(txn, identifier, part, now_ms)
+        elif entry is not None and entry.how_far == ACCEPTED:
+            mark_sent(txn, identifier, part, entry.reference, now_ms)
+        else:
+            mark_unknown(txn, identifier, part, "crash", now_ms)
+            unknown += 1
     return unknown
 
 

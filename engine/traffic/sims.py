@@ -23,6 +23,11 @@ class Sim(NamedTuple):
     steps: int = 0
     sent: int = 0
 
+    @property
+    def is_believed(self) -> bool:
+        """Whether it has been seen to step by one."""
+        return self.reference >= 0 and self.steps >= STEPS_BELIEVED
+
 
 # IMSI -> whether there is a reference, reference, steps, parts sent
 SIMS: Final = Octets("sim_counters", "Q")
@@ -48,14 +53,6 @@ def put(txn: Txn, sim: Sim) -> None:
     """Write a SIM's counters."""
     octets = _LAYOUT.pack(sim.reference >= 0, max(sim.reference, 0), sim.steps, sim.sent)
     SIMS.put(txn, sim.imsi, octets)
-
-
-def tried_since(txn: Txn, imsi: int, reference: int) -> int | None:
-    """How many submissions the SIM made between its last known reference and this one; None where it cannot be told."""
-    sim = find(txn, imsi)
-    if sim.reference < 0 or sim.steps < STEPS_BELIEVED:
-        return None
-    return (reference - sim.reference - 1) % 256
 
 
 def accepted(txn: Txn, imsi: int, reference: int, unknown: int = 0) -> None:

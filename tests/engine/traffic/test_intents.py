@@ -10,6 +10,7 @@ from engine.traffic.intents import INTENTS, UNPROVEN
 from engine.traffic.messages import SEND, OnUnknown, Pick, Resolution, State, Verdict
 from engine.traffic.page import Page
 from engine.traffic.retry import Again, GiveUp
+from engine.traffic.sims import STEPS_BELIEVED
 from tests.engine.traffic.stage import (
     NOW_MS,
     NUMBER,
@@ -297,6 +298,29 @@ def test_where_references_do_not_step_by_one_nothing_is_concluded(store: Store) 
     lose(store, unknown)
     send(store, put(store, number=OTHER_NUMBER), 11)
     assert state(store, unknown) is UNKNOWN
+    assert differences(store) == []
+
+
+def test_a_sim_that_was_hardly_seen_concludes_once_it_has_been_seen_to_step(store: Store) -> None:
+    send(store, put(store, number=OTHER_NUMBER), 10)
+    unknown = put(store)
+    lose(store, unknown)
+    for reference in range(11, 11 + STEPS_BELIEVED):
+        assert state(store, unknown) is UNKNOWN
+        send(store, put(store, number=OTHER_NUMBER), reference)
+    assert (state(store, unknown), in_line(store)) == (QUEUED, [unknown])
+    assert differences(store) == []
+
+
+def test_a_sim_that_was_hardly_seen_and_stepped_by_two_says_later_that_the_part_was_tried(store: Store) -> None:
+    send(store, put(store, number=OTHER_NUMBER), 10)
+    unknown = put(store)
+    lose(store, unknown)
+    for reference in range(12, 12 + STEPS_BELIEVED + 1):
+        send(store, put(store, number=OTHER_NUMBER), reference)
+    assert state(store, unknown) is UNKNOWN
+    with store.read() as txn:
+        assert [row.reference for _, _, row in intents.unproven(txn, SIM)] == [11]
     assert differences(store) == []
 
 
