@@ -218,7 +218,7 @@ cdef class Hand:
 
     def submitted(self, Submission job not None):
         """A submission has its outcome: begin the next, then tell."""
-        if self.phase != PHASE_SENDING or self.is_held or type(job.outcome) is not int:
+        if self.phase != PHASE_SENDING or self.is_held or job.is_suspect or type(job.outcome) is not int:
             self.settle(job)
             return
         self.sent += 1

@@ -9,6 +9,7 @@ from engine._packed cimport Packed
 cdef class PageLine:
     cdef uint8_t* at
     cdef int turn
+    cdef uint8_t number
 
 
 @cython.final
@@ -43,6 +44,7 @@ cdef class Flight:
     cdef readonly bint is_given
     cdef bint is_whole  # the only part of its message
     cdef readonly Packed packed
+    cdef public object known
     cdef public Submission job
     cdef readonly object error
     cdef Seat seat

@@ -9,7 +9,6 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from engine._at cimport AT_WITHDRAWN, Submission
-from engine._octets cimport store
 from engine._packed cimport Packed
 
 from collections import deque
@@ -89,6 +88,7 @@ cdef class Seat:
 cdef class Flight:
     """One part that a SIM shall send: chosen, then claimed (`job`), then landed (`reference`, or `error`).
 
+    `known` is what stood with it in the line, None where it came from those that are pinned to the SIM.
     `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: nobody asks).
     """
 
@@ -114,6 +114,12 @@ cdef class Flight:
         """Its outcome is known."""
         self.error = error
         self.reference = reference
+
+    @property
+    def is_withdrawn(self):
+        """Whether it was withdrawn, and its modem does not know yet."""
+        cdef Submission job = self.job
+        return job is not None and job.at == AT_WITHDRAWN
 
     def withdraw(self):
         """Whether its AT+CMGS was never written and never will be.  From any thread."""
@@ -272,19 +278,23 @@ cdef class Flights:
             flight.given_ms = self.now_ms()
         # What stands in the other place may have no committed outcome yet.
         line.turn = 1 - line.turn
+        line.number += 1
         flight.is_given = True
         self._enter(line, flight, GIVEN, 0)
 
     cdef int _enter(self, PageLine line, Flight flight, int how_far, int reference) except -1:
-        cdef uint8_t* place = line.at + FIRST_PLACE + line.turn * PLACE_OCTETS
+        # A process may be killed between any two octets: volatile, so that they are written in this order.
+        cdef volatile uint8_t* place = line.at + FIRST_PLACE + line.turn * PLACE_OCTETS
+        cdef int at
         if not self.has_memory:
             raise RuntimeError("the page is closed")
-        # How far last: a process may be killed between any two octets.
         if how_far == GIVEN:
             place[9] = 0
+            for at in range(8):
+                place[at] = <uint8_t>(flight.message >> 8 * at)
+            place[8] = <uint8_t>flight.part
+            place[11] = line.number
         place[10] = <uint8_t>reference
-        store(flight.message, place)
-        place[8] = <uint8_t>flight.part
         place[9] = <uint8_t>how_far
         return 0
 
@@ -311,8 +321,12 @@ cdef class Flights:
             return
         self._want_no_more(seat)
         kept = seat.kept
-        if kept is not None and kept.job.withdraw():
-            self.settle_error(kept, None)
+        if kept is not None:
+            kept.job.withdraw()
+        for flight in seat.flights:
+            # What was taken back, maybe by a change that was refused itself, nobody else puts back.
+            if (<Flight>flight).job.at == AT_WITHDRAWN:
+                self.settle_error(flight, None)
         self._call()  # others may have its work to do
 
     def not_sent(self, Flight flight not None):
@@ -342,6 +356,11 @@ cdef class Flights:
         cdef int64_t accepted = self.accepted
         self.accepted = 0
         return accepted
+
+    def settled(self, list landed not None, dict ahead not None):
+        """The outcomes of these are in the store: they are ahead no more."""
+        for flight in landed:
+            ahead.pop(flight, None)
 
     def want(self, Seat seat not None):
         """The seat's modem could take a part, as long as it is there."""
@@ -441,6 +460,7 @@ cdef class Flights:
                 continue
             row = taken[4] if type(taken[4]) is Packed else None
             flight = Flight.__new__(Flight, taken[0], sim, taken[2], row)
+            flight.known = taken[4]
             flight.is_whole = taken[3] == 1 and not pin
             # At once, so that no other modem chooses it in the same turn.
             self.go_up(flight.message)
@@ -456,4 +476,7 @@ cdef class Flights:
             seat.kept = flight
         else:
             seat.modem.give(flight.job)
+        if flight.job is not None and not flight.job.is_begun:
+            # It is ahead: the modem asks again when it begins.
+            self._want_no_more(seat)
         return True

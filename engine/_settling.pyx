@@ -79,17 +79,16 @@ cdef class Rows:
         self.reported.clear()
         self.latest = None
 
-    def land(self, list landed not None, Py_ssize_t first, dict ahead not None, set doubted not None):
+    def land(self, list landed not None, Py_ssize_t first, set doubted not None):
         """Settle what landed, from place `first` on, until one that must go the long way; its place, or the end.
 
-        What is settled is ahead no more.  `doubted` are SIMs whose next reference may tell of other parts.
+        `doubted` are SIMs whose next reference may tell of other parts.
         """
         cdef Flight flight
         while first < len(landed):
             flight = <Flight?>landed[first]
             if (doubted and flight.sim in doubted) or not self._land(flight):
                 break
-            ahead.pop(flight, None)
             first += 1
         return first
 

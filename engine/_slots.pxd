@@ -8,9 +8,15 @@ cdef enum:
     # Where the fields of a slot begin.
     AT_ATTEMPT = 1
     AT_REFERENCE = 2
+    AT_REASON = 4
     AT_FLAGS = 5
     AT_SIM = 8
     AT_TIME = 16
+    # What can stand in them.
+    LAST_STATE = 11
+    WRITTEN_OUT = 255
+    LAST_REASON = 11
+    MOST_ATTEMPTS = 255
 
 
 @cython.final

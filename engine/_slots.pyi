@@ -5,6 +5,9 @@ from typing import Any, final
 OCTETS: int
 OF_A_SHEET: int
 
+def sound(octets: bytes) -> bool:
+    """Whether these octets are a sheet of slots."""
+
 @final
 class Slots:
     """The slots of a table that one transaction reads and writes."""

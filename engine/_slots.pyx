@@ -4,12 +4,33 @@ No I/O of its own: the table that holds the sheets of slots is an argument.
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint64_t
 
 from engine._octets cimport load, store
 
+from engine.errors import RecordBroken
+
 OCTETS = OCTETS_OF_SLOT
 OF_A_SHEET = SLOTS_OF_SHEET
+
+
+cdef bint is_sound(const uint8_t* octets, Py_ssize_t length) noexcept:
+    """Whether these are slots: a sheet of them at most, each with a state, a reason and an attempt that there are."""
+    cdef Py_ssize_t at
+    if length % OCTETS_OF_SLOT or length > SLOTS_OF_SHEET * OCTETS_OF_SLOT:
+        return False
+    for at in range(0, length, OCTETS_OF_SLOT):
+        if (octets[at] > LAST_STATE and octets[at] != WRITTEN_OUT) or octets[at + AT_REASON] > LAST_REASON:
+            return False
+        if octets[at + AT_ATTEMPT] == MOST_ATTEMPTS:
+            return False
+    return True
+
+
+def sound(bytes octets not None):
+    """Whether these octets are a sheet of slots."""
+    return is_sound(<const uint8_t*>PyBytes_AS_STRING(octets), len(octets))
 
 
 @cython.final
@@ -37,6 +58,8 @@ cdef class Slots:
             octets = <bytearray>self.opened.get(key)
             if octets is None:
                 octets = bytearray(self.table.find(self.txn, key) or b"")
+                if not is_sound(<const uint8_t*><char*>octets, len(octets)):
+                    raise RecordBroken(self.table.name, self.table.layout.pack(*key), "no slots")
                 self.opened[key] = octets
             self.latest = octets
             self.latest_key = key

@@ -392,12 +392,14 @@ class Modem(Hand):
     def _line_lost(self, reason: str) -> None:
         if self.exchange is not None:
             self._fault = ModemLost(reason)
+            self.is_held = True
             self.exchange.end(reason)
             self._call_task()
 
     def _fail(self, fault: ModemError) -> None:
         """The modem has forgotten what it was asked."""
         self._fault = fault
+        self.is_held = True
         if self.exchange is not None:
             self.exchange.break_off(str(fault))
         self._call_task()

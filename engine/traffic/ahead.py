@@ -41,9 +41,11 @@ class Ahead:
 
     def _put_back(self, txn: Txn, flights: list[Flight], now_ms: int) -> None:
         for flight in flights:
-            if flight.withdraw():
-                # Before what the change itself has to tell: the message is in nobody's hands any more.
-                txn.notes.append(Note(RECALLED, (flight.message, flight.part), flight))
-                if (limits := self._limits.get(flight.sim)) is not None:
-                    quotas.refund(txn, flight.sim, flight.number, flight.at_ms, limits)
-                intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms)
+            # A change that is attempted again finds withdrawn what it has withdrawn before; its intent is open then.
+            if not (flight.withdraw() or flight.is_withdrawn):
+                continue
+            # Before what the change itself has to tell: the message is in nobody's hands any more.
+            txn.notes.append(Note(RECALLED, (flight.message, flight.part), flight))
+            is_open = intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms)
+            if is_open and (limits := self._limits.get(flight.sim)) is not None:
+                quotas.refund(txn, flight.sim, flight.number, flight.at_ms, limits)

@@ -207,14 +207,16 @@ def expect_report(txn: Txn, message: Message, index: int, part: Part) -> None:
         REFERENCES.put(txn, key, Reference(message.id, index))
 
 
-def put_back(txn: Txn, identifier: int, index: int, now_ms: int, sim: int = 0, at_ms: int = 0) -> None:
+def put_back(txn: Txn, identifier: int, index: int, now_ms: int, sim: int = 0, at_ms: int = 0) -> bool:
     """No octet of the PDU was written: the part waits again and the attempt is not counted.
 
-    With `sim` and `at_ms`, only where the open intent is that SIM's of that time.
+    With `sim` and `at_ms`, only where the open intent is that SIM's of that time.  False where there is no intent.
     """
     message = _closed(txn, identifier, index, sim, at_ms)
-    if message is not None:
-        _requeue(txn, message, index, now_ms, now_ms, counted=False)
+    if message is None:
+        return False
+    _requeue(txn, message, index, now_ms, now_ms, counted=False)
+    return True
 
 
 def _requeue(txn: Txn, message: Message, index: int, due_ms: int, now_ms: int, *, counted: bool) -> None:
@@ -324,8 +326,8 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
             begun.append((row.id, 0, sim))
     _wait_again(txn, untouched, now_ms)
     left = [(one, None if trusted is None else trusted.left(one[2], one[0], one[1])) for one in begun]
-    # What was accepted went before what was on the line then: its reference must not speak of that one.
-    left.sort(key=lambda found: found[1] is None or found[1].how_far != ACCEPTED)
+    # In the order in which each SIM had them: the reference of one must not speak of another that came behind it.
+    left.sort(key=lambda found: found[1] is not None and found[1].is_later)
     unknown = 0
     for (identifier, part, sim), entry in left:
         number, claimed_ms = _claimed(txn, identifier, part)

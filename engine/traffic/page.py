@@ -20,7 +20,7 @@ _FIRST_PLACE: Final = 16
 _MAGIC: Final = b"carillon page 1\n"
 _BOOT_OCTETS: Final = 48
 _SIM: Final = struct.Struct("<Q")
-_PLACE: Final = struct.Struct("<QBBBx")  # message, part, how far, reference
+_PLACE: Final = struct.Struct("<QBBBB")  # message, part, how far, reference, running number of the line
 
 NOWHERE: Final = 0
 GIVEN: Final = 1  # an octet of the PDU may have been written
@@ -29,12 +29,11 @@ NOT_SENT: Final = 3  # it certainly did not go
 
 
 class Entry(NamedTuple):
-    """How far a part came."""
+    """How far a part came; of two on one SIM, whether it is the later one."""
 
-    message: int
-    part: int
     how_far: int
     reference: int
+    is_later: bool
 
 
 class Page:
@@ -58,10 +57,13 @@ class Page:
         found = {}
         for line in range(1, LINES + 1):
             (sim,) = _SIM.unpack_from(self._memory, line * _LINE_OCTETS)
-            for place in range(2):
-                entry = Entry(*_PLACE.unpack_from(self._memory, self._offset(line, place)))
-                if sim and entry.how_far in (GIVEN, ACCEPTED, NOT_SENT):
-                    found[sim, entry.message, entry.part] = entry
+            places = [_PLACE.unpack_from(self._memory, self._offset(line, place)) for place in range(2)]
+            # The later one last: of a part that was tried twice it is what counts.
+            if places[0][4] == (places[1][4] + 1) % 256:
+                places.reverse()
+            for is_later, (message, part, how_far, reference, _) in enumerate(places):
+                if sim and how_far in (GIVEN, ACCEPTED, NOT_SENT):
+                    found[sim, message, part] = Entry(how_far, reference, bool(is_later))
         return found
 
     @property

@@ -109,6 +109,17 @@ class Classes:
         return self._look(number, tag, purpose)[1]
 
     def _look(self, number: int, tag: str, purpose: str) -> tuple[int, tuple[Route, ...]]:
+        key = self._key(number, tag, purpose)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            candidates = self._match(number, key[1], key[2])
+            found = self._found[key] = (self._class(self._joined(candidates), NOBODY), candidates)
+        return found
+
+    def _key(self, number: int, tag: str, purpose: str) -> tuple[str, str, str]:
+        """All that the routes can tell messages apart by."""
         tag = tag if tag in self._tags else ""
         purpose = purpose if purpose in self._purposes else ""
         digits = str(number)
@@ -116,14 +127,7 @@ class Classes:
             known_by = max(self._deepest, _AREA if _SHARED.intersection(_heads(digits)) else _CODE)
         else:
             known_by = self._deepest
-        key = (digits[:known_by], tag, purpose)
-        found = self._found.get(key)
-        if found is None:
-            if len(self._found) >= _KEPT:
-                self._found.clear()
-            candidates = self._match(number, tag, purpose)
-            found = self._found[key] = (self._class(self._joined(candidates), NOBODY), candidates)
-        return found
+        return digits[:known_by], tag, purpose
 
     def _match(self, number: int, tag: str, purpose: str) -> tuple[Route, ...]:
         digits = str(number)
@@ -182,7 +186,8 @@ class Classes:
         if self._masks is not None and self._masks[:2] == (available, len(self._classes)):
             return self._masks[2]
         masks = dict.fromkeys(available, 1 << ANY | 1 << NO_ROUTE)
-        for tiers, number in self._classes.items():
+        # A list, since the writer's thread may meet a class meanwhile.
+        for tiers, number in list(self._classes.items()):
             for sim in _first(tiers, available):
                 masks[sim] |= 1 << number
         self._masks = dict(available), len(self._classes), masks
@@ -207,8 +212,12 @@ class Classes:
         return frozenset(sim for sim, port in present.items() if _first(tiers, {sim: port}))
 
     def verdict(self, message: Asked, now_ms: int) -> Verdict:
-        """SEND, or HELD where routes are defined and none takes the message."""
-        if message.sim or not self.routes or self._look(message.number, message.tag, message.purpose)[1]:
+        """SEND, or HELD where routes are defined and none takes the message.  From any thread: it makes no class."""
+        if message.sim or not self.routes:
+            return SEND
+        key = self._key(message.number, message.tag, message.purpose)
+        found = self._found.get(key)
+        if found[1] if found is not None else self._match(message.number, key[1], key[2]):
             return SEND
         return Verdict(State.HELD, REASON, now_ms + HOLD_MS)
 

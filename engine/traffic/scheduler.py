@@ -240,6 +240,7 @@ class Scheduler:
         """Write the outcomes that landed since: the last thing before the store closes."""
         landed, self._flights.landed = self._flights.landed, []
         await self._store.write(settle, landed, [], self._now_ms(), self._rules)
+        self._flights.settled(landed, self._ahead.flights)
 
     async def run(self) -> None:
         """Recover from the last run, then work until cancelled."""
@@ -327,14 +328,13 @@ class Scheduler:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
             flights.landed = landed + flights.landed
-            for seat, flight in chosen:
+            for seat, flight in reversed(chosen):
                 self._ahead.remove(flight)
                 flights.come_down(flight.message)
-                if flight.packed is not None:
-                    self._rows[flight.message] = flight.packed
-                self._pinned.setdefault(flight.sim, deque()).append(flight.message)
+                self._give_back(flight)
                 flights.want(seat)
             raise
+        flights.settled(landed, self._ahead.flights)
         self._change_s += (clock() - began_s - self._change_s) / 8
         for (seat, flight), claimed in zip(chosen, claims, strict=True):
             if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
@@ -343,6 +343,20 @@ class Scheduler:
                 flights.land(flight, ModemError("the modem was not free any more"))
                 flights.want(seat)
         return True
+
+    def _give_back(self, flight: Flight) -> None:
+        """It was chosen, and nothing came of it: where it stood before it stands again."""
+        known, identifier = flight.known, flight.message
+        if known is None:
+            if flight.packed is not None:
+                self._rows[identifier] = flight.packed
+            self._pinned.setdefault(flight.sim, deque()).appendleft(identifier)
+            return
+        parts = known.parts if isinstance(known, Due) else known.size
+        if isinstance(known, Due) and known.sim:
+            self._pins[identifier] = known.sim
+        route = self._class_of(known)
+        self._line.push(identifier, known.group, flight.lane, self._now_ms(), parts, known.weight, route, known)
 
     def _otp_short(self) -> int:
         """Parts of `otp` messages that find no modem that wants one and may send it."""
@@ -379,24 +393,26 @@ class Scheduler:
     def _choose(self, seat: Seat, mask: int | None, now_ms: int) -> Flight | None:
         """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is."""
         sim = seat.sim
-        taken = self._line.pop(now_ms, Lane.OTP, mask)
+        flight = self._pop(sim, Lane.OTP, mask, now_ms)
         own = self._pinned.get(sim)
-        while taken is None and own:
+        while flight is None and own:
             identifier = own.popleft()
             # It may have come back into the line since, for any SIM.
             if identifier not in self._line:
-                return Flight(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
-        while True:
-            if taken is None:
-                taken = self._line.pop(now_ms, Lane.BULK, mask)
-            if taken is None:
-                return None
+                flight = Flight(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
+        return flight or self._pop(sim, Lane.BULK, mask, now_ms)
+
+    def _pop(self, sim: int, lowest: Lane, mask: int | None, now_ms: int) -> Flight | None:
+        """Whose turn it is in the line, down to that lane; what is another SIM's is kept for that one."""
+        while (taken := self._line.pop(now_ms, lowest, mask)) is not None:
             identifier, _, lane, _, known = taken
             pin = self._pins.pop(identifier, 0)
             if pin in (0, sim):
-                return Flight(identifier, sim, lane, known if isinstance(known, Packed) else None)
+                flight = Flight(identifier, sim, lane, known if isinstance(known, Packed) else None)
+                flight.known = known
+                return flight
             self._pinned.setdefault(pin, deque()).append(identifier)
-            taken = None
+        return None
 
     def _takes(self, seat: Seat, flight: Flight, claimed: Claimed) -> bool:
         """Whether the part goes; otherwise done as the verdict says, and the modem is free for another."""

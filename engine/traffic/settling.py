@@ -116,7 +116,7 @@ class _Turn:
 
     def land(self, landed: list[Flight]) -> None:
         """Settle what landed, in its order."""
-        ahead, limits, rows = self._rules.ahead.flights, self._rules.limits, self._rows
+        limits, rows = self._rules.limits, self._rows
         # Where parts of a SIM are unknown, its next reference may tell of them.
         doubted = set[int]()
         if UNPROVEN.any(self._txn):
@@ -126,15 +126,14 @@ class _Turn:
                 if flight.error is None:
                     self._went(flight)
                     self._rules.routing.accepted(self._txn, flight.number, flight.sim, self._now_ms)
-        place = rows.land(landed, 0, ahead, doubted)
+        place = rows.land(landed, 0, doubted)
         while place < len(landed):
             flight = landed[place]
-            ahead.pop(flight, None)
             self.flush()
             self._land(flight)
             if intents.has_unproven(self._txn, flight.sim):
                 doubted.add(flight.sim)
-            place = rows.land(landed, place + 1, ahead, doubted)
+            place = rows.land(landed, place + 1, doubted)
         if EARLY.any(self._txn):
             self.flush()
             for sim in {flight.sim for flight in landed}:
@@ -150,9 +149,9 @@ class _Turn:
             intents.mark_refused(txn, flight.message, flight.part, decision, error.cms, now_ms)
         elif isinstance(error, SubmitUnknown):
             intents.mark_unknown(txn, flight.message, flight.part, error.reason, now_ms)
-        else:
+        elif intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms):
+            # A change that took it back has refunded it.
             self._refund(flight)
-            intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms)
 
     # -- quotas
 

@@ -11,8 +11,9 @@ A state of 0 is a row that nothing has happened to yet.  170 slots are one value
 import struct
 from typing import Final
 
-from engine._slots import OCTETS, Slots
+from engine._slots import OCTETS, Slots, sound
 from engine._slots import OF_A_SHEET as _OF_A_SHEET
+from engine.errors import RecordBroken
 from engine.store.table import Octets, Txn
 from engine.traffic.message import Part, State
 
@@ -54,6 +55,8 @@ def find(txn: Txn, group: int, row: int) -> Slot:
     """The slot of one row."""
     sheet, index = divmod(row, OF_A_SHEET)
     octets = SLOTS.find(txn, (group, sheet)) or b""
+    if not sound(octets):
+        raise RecordBroken(SLOTS.name, SLOTS.layout.pack(group, sheet), "no slots")
     offset = index * OCTETS
     return _read(octets, offset) if offset + OCTETS <= len(octets) else EMPTY
 

@@ -70,7 +70,7 @@ CIMPORTS: dict[str, set[str]] = {
     "_runs": {"_octets", "_pair_page"},
     "_slots": {"_octets"},
     "_packed": set(),
-    "_flights": {"_octets", "_at", "_packed"},
+    "_flights": {"_at", "_packed"},
     "_settling": {"_octets", "_slots", "_packed", "_flights"},
 }
 
