@@ -122,7 +122,9 @@ class Walk(Town):
             self.do(intents.mark_unknown, identifier, index, "no_outcome", self.now_ms)
         self.do(receipts.catch_up, sim, self.now_ms)
         drive = self.drive_of(text)
-        if text.waits and (drive is None or drive.stage is not Stage.CANCELLED):
+        if text.waits and drive is not None and drive.stage is Stage.CANCELLED:
+            self.dropped.append(identifier)  # cancelled while this part was in the air
+        elif text.waits:
             self.line.add(identifier)  # its other parts follow
         self.learn()
 
