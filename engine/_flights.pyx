@@ -160,6 +160,7 @@ cdef class Flights:
     cdef Py_buffer memory
     cdef bint has_memory
 
+    cdef dict rests_full
     def __cinit__(self, page, rests, now_ms, wake, reload, settle_error, bint times_matter):
         self.seats = {}
         self.wanting = {}
@@ -176,6 +177,7 @@ cdef class Flights:
         self.reload = reload
         self.settle_error = settle_error
         self.times_matter = times_matter
+        self.rests_full = rests.full_ms
         PyObject_GetBuffer(page.memory, &self.memory, PyBUF_WRITABLE)
         self.has_memory = True
 
@@ -419,7 +421,7 @@ cdef class Flights:
             if last is not None and not last.job.is_begun:
                 self._want_no_more(seat)  # it asks again when that one begins
                 continue
-            if self.rests_until and self.rests.is_resting(seat.sim, now_ms):
+            if (self.rests_until or self.rests_full) and self.rests.is_resting(seat.sim, now_ms):
                 continue
             flight = None
             mask = None if masks is None else masks.get(seat.sim, 0)

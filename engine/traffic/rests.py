@@ -3,6 +3,9 @@
 A barred SIM refuses at once, and so is free again at once: without a rest it would draw all traffic of the rack and
 burn the attempts of every message.  One message that every SIM refuses must not rest the rack, so it takes several
 refusals in a row, of the kind that is the SIM's own fault.  In memory only: after a start every SIM may try again.
+
+A SIM that has sent what it may is left alone too, but for another reason: a part that the network takes says nothing
+about what its quota leaves.  So the two are kept apart.
 """
 
 from typing import Final
@@ -15,12 +18,13 @@ LONGEST_MS: Final = 900_000
 class Rests:
     """Which SIMs rest, and until when; times are epoch milliseconds.
 
-    `refusals` and `until_ms` are empty while there is nothing to be asked.
+    `refusals`, `until_ms` (of what was refused) and `full_ms` (of quotas) are empty while there is nothing to be asked.
     """
 
     def __init__(self) -> None:
         self.refusals: dict[int, int] = {}
         self.until_ms: dict[int, int] = {}
+        self.full_ms: dict[int, int] = {}
 
     def refused(self, sim: int, now_ms: int) -> int:
         """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
@@ -33,19 +37,24 @@ class Rests:
         self.until_ms[sim] = until_ms
         return until_ms
 
-    def until(self, sim: int, until_ms: int) -> None:
-        """The SIM has sent what it may: it rests until then, whatever was."""
-        self.until_ms[sim] = max(self.until_ms.get(sim, 0), until_ms)
+    def full(self, sim: int, until_ms: int) -> None:
+        """The SIM has sent what it may, until then: what its quota says last counts."""
+        self.full_ms[sim] = until_ms
+
+    def look_again(self) -> None:
+        """The clock was set, or something was not sent after all: the quotas are to be asked again."""
+        self.full_ms.clear()
 
     def accepted(self, sim: int) -> None:
-        """The network took a part from the SIM: whatever was, is over."""
+        """The network took a part from the SIM: whatever it refused, that is over."""
         self.refusals.pop(sim, None)
         self.until_ms.pop(sim, None)
 
     def is_resting(self, sim: int, now_ms: int) -> bool:
         """Whether the SIM is to be left alone."""
-        return self.until_ms.get(sim, 0) > now_ms
+        return self.until_ms.get(sim, 0) > now_ms or self.full_ms.get(sim, 0) > now_ms
 
     def next_end_ms(self, now_ms: int) -> int | None:
         """When the next SIM that rests may try again, or None."""
-        return min((until_ms for until_ms in self.until_ms.values() if until_ms > now_ms), default=None)
+        ends_ms = (*self.until_ms.values(), *self.full_ms.values())
+        return min((until_ms for until_ms in ends_ms if until_ms > now_ms), default=None)

@@ -190,6 +190,7 @@ class Scheduler:
         self._wake.set()
 
     # -- what others may ask
+        self._rests.look_again()
 
     @property
     def is_quiet(self) -> bool:
@@ -421,7 +422,7 @@ class Scheduler:
             self._flights.come_down(flight.message)
             self._flights.want(seat)
             if claimed.is_full:
-                self._rests.until(seat.sim, claimed.full_ms)
+                self._rests.full(seat.sim, claimed.full_ms)
             if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
                 self._put_aside(message, flight, verdict.reason, claimed.is_full)
             return False

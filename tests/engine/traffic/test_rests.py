@@ -38,3 +38,31 @@ def test_a_part_that_was_taken_ends_all_of_it() -> None:
     rests.accepted(SIM)
     assert not rests.is_resting(SIM, 0)
     assert refuse(rests, REFUSALS - 1) == 0
+
+
+def test_a_quota_rests_the_sim_whatever_the_network_takes() -> None:
+    rests = Rests()
+    rests.full(SIM, 5000)
+    refuse(rests, REFUSALS)
+    rests.accepted(SIM)
+    assert rests.is_resting(SIM, 4999)
+    assert not rests.is_resting(SIM, 5000)
+    assert not rests.is_resting(OTHER, 0)
+    assert rests.next_end_ms(0) == 5000
+    assert rests.next_end_ms(5000) is None
+
+
+def test_what_a_quota_says_last_counts() -> None:
+    rests = Rests()
+    rests.full(SIM, 5000)
+    rests.full(SIM, 3000)
+    assert not rests.is_resting(SIM, 3000)
+
+
+def test_a_quota_is_asked_again_behind_a_clock_that_was_set() -> None:
+    rests = Rests()
+    refuse(rests, REFUSALS)
+    rests.full(OTHER, 5000)
+    rests.look_again()
+    assert not rests.is_resting(OTHER, 0)
+    assert rests.is_resting(SIM, 0)
