@@ -41,6 +41,7 @@ cdef class Flight:
     cdef readonly int reference
     cdef readonly int64_t at_ms
     cdef readonly int64_t given_ms
+    cdef readonly int64_t counted_ms
     cdef readonly bint is_given
     cdef bint is_whole  # the only part of its message
     cdef readonly Packed packed

@@ -89,7 +89,8 @@ cdef class Flight:
     """One part that a SIM shall send: chosen, then claimed (`job`), then landed (`reference`, or `error`).
 
     `known` is what stood with it in the line, None where it came from those that are pinned to the SIM.
-    `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: nobody asks).
+    `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: nobody asks),
+    `counted_ms` from when its SIM's quotas count it (0: from `at_ms`).
     """
 
     def __cinit__(self, uint64_t message, uint64_t sim, int lane, Packed packed=None):
@@ -120,6 +121,10 @@ cdef class Flight:
         """Whether it was withdrawn, and its modem does not know yet."""
         cdef Submission job = self.job
         return job is not None and job.at == AT_WITHDRAWN
+
+    def count(self, int64_t at_ms):
+        """A committed change counts it from then."""
+        self.counted_ms = at_ms
 
     def withdraw(self):
         """Whether its AT+CMGS was never written and never will be.  From any thread."""
@@ -155,12 +160,12 @@ cdef class Flights:
     cdef object rests
     cdef dict refusals
     cdef dict rests_until
+    cdef dict rests_full
     cdef dict lines
     cdef bint times_matter
     cdef Py_buffer memory
     cdef bint has_memory
 
-    cdef dict rests_full
     def __cinit__(self, page, rests, now_ms, wake, reload, settle_error, bint times_matter):
         self.seats = {}
         self.wanting = {}
@@ -172,12 +177,12 @@ cdef class Flights:
         self.rests = rests
         self.refusals = rests.refusals
         self.rests_until = rests.until_ms
+        self.rests_full = rests.full_ms
         self.now_ms = now_ms
         self.wake = wake
         self.reload = reload
         self.settle_error = settle_error
         self.times_matter = times_matter
-        self.rests_full = rests.full_ms
         PyObject_GetBuffer(page.memory, &self.memory, PyBUF_WRITABLE)
         self.has_memory = True
 

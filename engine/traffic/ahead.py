@@ -48,4 +48,4 @@ class Ahead:
             txn.notes.append(Note(RECALLED, (flight.message, flight.part), flight))
             is_open = intents.put_back(txn, flight.message, flight.part, now_ms, flight.sim, flight.at_ms)
             if is_open and (limits := self._limits.get(flight.sim)) is not None:
-                quotas.refund(txn, flight.sim, flight.number, flight.at_ms, limits)
+                quotas.refund(txn, flight.sim, flight.number, flight.at_ms, limits, flight.counted_ms)

@@ -203,10 +203,10 @@ class _Sim:
             cells = (both, *cells[2:])
         RECIPIENT.put(self._txn, (self._sim, number), Recipient(cells))
 
-    def refund(self, number: int, spent_ms: int) -> None:
+    def refund(self, number: int, spent_ms: int, counted_ms: int) -> None:
         for window, _ in self.parts:
-            if window.reaches(spent_ms):
-                window.take_out(spent_ms)
+            if window.reaches(counted_ms):
+                window.take_out(counted_ms)
         if self.recipients:
             self._refund_recipient(number, spent_ms)
 
@@ -299,23 +299,25 @@ def take(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits, parts: in
     return free_ms
 
 
-def refund(txn: Txn, sim: int, number: int, spent_ms: int, limits: Limits) -> None:
+def refund(txn: Txn, sim: int, number: int, spent_ms: int, limits: Limits, counted_ms: int = 0) -> None:
     """A part that was spent at `spent_ms` certainly did not go: it is as if it had not been.
 
-    Once for each part: what was spent is not remembered one by one.  Raises RecordBroken.
+    `counted_ms` is what was said last of when it `went`, 0 where nothing was.  Once for each part: what was spent is
+    not remembered one by one.  Raises RecordBroken.
     """
     if limits.are_any:
         counted = _Sim(txn, sim, None, limits)
-        counted.refund(number, spent_ms + counted.ahead_ms)
+        counted.refund(number, spent_ms + counted.ahead_ms, (counted_ms or spent_ms) + counted.ahead_ms)
         counted.save()
 
 
 def went(txn: Txn, sim: int, spent_ms: int, went_ms: int, limits: Limits) -> None:
-    """A part that was spent at `spent_ms` went as late as `went_ms`: it counts from then.
+    """A part that was spent at `spent_ms` went as late as `went_ms`, or has not by then: it counts from then.
 
     A part that is claimed ahead waits for the one in the air, so that parts go closer together than they were spent.
-    Said in the change that claims the next one, before there is asked for room, this keeps the quota on the line too.
-    Raises RecordBroken.
+    Said of all that has not landed in the change that claims the next one, before there is asked for room, this keeps
+    the quota on the line too.  Said again of the same part, `spent_ms` is what was `went_ms` before.  Raises
+    RecordBroken.
     """
     if limits.are_any and went_ms > spent_ms:
         counted = _Sim(txn, sim, None, limits)

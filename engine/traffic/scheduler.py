@@ -36,7 +36,7 @@ from engine.traffic.page import Page
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
 from engine.traffic.routing import ANY, Routing
-from engine.traffic.settling import QUOTA, Claimed, Rules, recover, settle
+from engine.traffic.settling import COUNTED, QUOTA, Claimed, Rules, recover, settle
 from engine.traffic.sheets import Feeding
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,10 @@ class Scheduler:
             elif line == RECALLED:
                 self._ahead.remove(value)
                 self._flights.take_back(value)
+            elif line == COUNTED:
+                flight, counted_ms = value
+                flight.count(counted_ms)
+                continue
             else:
                 continue
             self._wake.set()
@@ -186,11 +190,11 @@ class Scheduler:
 
     def nudge(self) -> None:
         """The clock was set: look again at what is due."""
+        self._rests.look_again()
         self._feeder.look_again()
         self._wake.set()
 
     # -- what others may ask
-        self._rests.look_again()
 
     @property
     def is_quiet(self) -> bool:

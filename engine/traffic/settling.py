@@ -19,7 +19,7 @@ from engine.config import Limits
 from engine.errors import SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
-from engine.store.table import Txn
+from engine.store.table import Note, Txn
 from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots
 from engine.traffic.ahead import Ahead
 from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
@@ -29,6 +29,7 @@ from engine.traffic.receipts import EARLY
 from engine.traffic.routing import Routing
 from engine.traffic.spending import Spending
 
+COUNTED: Final = "counted"  # notes of this name tell the scheduler from when a quota counts a flight
 QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
 
 # Steps of the relative validity period (3GPP TS 23.040 §9.2.3.12.1): what is left is rounded down to one, so that
@@ -123,8 +124,9 @@ class _Turn:
             doubted = {sim for sim in {flight.sim for flight in landed} if intents.has_unproven(self._txn, sim)}
         if limits or self._rules.routing.is_sticky:
             for flight in landed:
+                if flight.error is None or isinstance(flight.error, SubmitUnknown):
+                    self._count(flight)
                 if flight.error is None:
-                    self._went(flight)
                     self._rules.routing.accepted(self._txn, flight.number, flight.sim, self._now_ms)
         place = rows.land(landed, 0, doubted)
         while place < len(landed):
@@ -155,15 +157,27 @@ class _Turn:
 
     # -- quotas
 
-    def _went(self, flight: Flight) -> None:
+    def _count(self, flight: Flight) -> None:
+        """Count a part that may go, or may have gone, from when it was given; where it was not, from now."""
         limits = self._rules.limits.get(flight.sim)
-        if limits is not None and flight.given_ms:
-            quotas.went(self._txn, flight.sim, flight.at_ms, flight.given_ms, limits)
+        if limits is None:
+            return
+        was_ms, is_ms = flight.counted_ms or flight.at_ms, flight.given_ms or self._now_ms
+        if is_ms > was_ms:
+            quotas.went(self._txn, flight.sim, was_ms, is_ms, limits)
+            # Not at once: this change may be undone.
+            self._txn.notes.append(Note(COUNTED, (flight.message, flight.part), (flight, is_ms)))
+
+    def _count_ahead(self, sims: set[int]) -> None:
+        """The same for all that these SIMs have not sent yet: it goes before what they are given now."""
+        for flight in list(self._rules.ahead.flights):
+            if flight.sim in sims:
+                self._count(flight)
 
     def _refund(self, flight: Flight) -> None:
         limits = self._rules.limits.get(flight.sim)
         if limits is not None:
-            quotas.refund(self._txn, flight.sim, flight.number, flight.at_ms, limits)
+            quotas.refund(self._txn, flight.sim, flight.number, flight.at_ms, limits, flight.counted_ms)
 
     def _gate(self, txn: Txn, asked: Sequence[Asked], now_ms: int) -> list[Verdict]:
         """The gate, and behind it the quotas of the SIMs: what passes is spent."""
@@ -191,7 +205,9 @@ class _Turn:
 
     def claim(self, chosen: list[Flight]) -> list[Claimed | None]:
         """Write the intents of what may go."""
-        self._sims = {flight.message: flight.sim for flight in chosen} if self._rules.limits else {}
+        if self._rules.limits:
+            self._sims = {flight.message: flight.sim for flight in chosen}
+            self._count_ahead(set(self._sims.values()))
         answers: dict[Flight, Claimed] = {}
         rows, others = self._rows.sorted(chosen)
         if others:
