@@ -82,7 +82,15 @@ class Feeder:
                     await self._hungry.wait()
             except TimeoutError:
                 # Campaigns end and windows open without a signal of their own.
-                self._dry = False
+                self._dry = self._lacks() and not self._would_feed()
+
+    def _would_feed(self) -> bool:
+        """Whether a feeding would change anything: asked of a snapshot, so that a rack without work commits nothing."""
+        try:
+            with self._store.read() as txn:
+                return self._feed(txn, self._now_ms(), FEED_PARTS) > 0
+        except Exception:  # noqa: BLE001  it wants to write, which a snapshot refuses, or stumbles and will say so there
+            return True
 
     async def _cancel_dropped(self) -> None:
         while self._cancelling:
