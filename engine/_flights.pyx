@@ -427,7 +427,9 @@ cdef class Flights:
                 self._want_no_more(seat)  # it asks again when that one begins
                 continue
             if (self.rests_until or self.rests_full) and self.rests.is_resting(seat.sim, now_ms):
-                continue
+                # What is under way on it may go on: `choose` gives nothing else.
+                if not pinned or not pinned.get(seat.sim) or not self.rests.may_go_on(seat.sim, now_ms):
+                    continue
             flight = None
             mask = None if masks is None else masks.get(seat.sim, 0)
             if pinned and pinned.get(seat.sim):

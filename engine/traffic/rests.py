@@ -5,7 +5,8 @@ burn the attempts of every message.  One message that every SIM refuses must not
 refusals in a row, of the kind that is the SIM's own fault.  In memory only: after a start every SIM may try again.
 
 A SIM that has sent what it may is left alone too, but for another reason: a part that the network takes says nothing
-about what its quota leaves.  So the two are kept apart.
+about what its quota leaves.  So the two are kept apart.  What is under way on such a SIM may have room left although
+others have none, where it is recipients of which there are enough.
 """
 
 from typing import Final
@@ -25,6 +26,7 @@ class Rests:
         self.refusals: dict[int, int] = {}
         self.until_ms: dict[int, int] = {}
         self.full_ms: dict[int, int] = {}
+        self._under_way_ms: dict[int, int] = {}
 
     def refused(self, sim: int, now_ms: int) -> int:
         """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
@@ -41,9 +43,15 @@ class Rests:
         """The SIM has sent what it may, until then: what its quota says last counts."""
         self.full_ms[sim] = until_ms
 
+    def full_for_all(self, sim: int, until_ms: int) -> None:
+        """The same, even for what is under way on it."""
+        self._under_way_ms[sim] = until_ms
+        self.full_ms[sim] = max(self.full_ms.get(sim, 0), until_ms)
+
     def look_again(self) -> None:
-        """The clock was set, or something was not sent after all: the quotas are to be asked again."""
+        """The clock was set: the quotas are to be asked again."""
         self.full_ms.clear()
+        self._under_way_ms.clear()
 
     def accepted(self, sim: int) -> None:
         """The network took a part from the SIM: whatever it refused, that is over."""
@@ -51,10 +59,14 @@ class Rests:
         self.until_ms.pop(sim, None)
 
     def is_resting(self, sim: int, now_ms: int) -> bool:
-        """Whether the SIM is to be left alone."""
+        """Whether nothing is to begin on the SIM."""
         return self.until_ms.get(sim, 0) > now_ms or self.full_ms.get(sim, 0) > now_ms
+
+    def may_go_on(self, sim: int, now_ms: int) -> bool:
+        """Whether it may send what is under way on it."""
+        return max(self.until_ms.get(sim, 0), self._under_way_ms.get(sim, 0)) <= now_ms
 
     def next_end_ms(self, now_ms: int) -> int | None:
         """When the next SIM that rests may try again, or None."""
-        ends_ms = (*self.until_ms.values(), *self.full_ms.values())
+        ends_ms = (*self.until_ms.values(), *self.full_ms.values(), *self._under_way_ms.values())
         return min((until_ms for until_ms in ends_ms if until_ms > now_ms), default=None)

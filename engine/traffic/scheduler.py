@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
@@ -33,6 +32,7 @@ from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
+from engine.traffic.pins import Pins
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
 from engine.traffic.routing import ANY, Routing
@@ -45,6 +45,7 @@ LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fa
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
 PATIENCE_LEAST_S: Final = 0.001
 PATIENCE_MOST_S: Final = 0.005
+SLICE: Final = 500  # entries that are read in one go: a few milliseconds of the loop's time
 RECIPIENT_WAIT_MS: Final = 10_000
 
 
@@ -71,11 +72,7 @@ class Scheduler:
         self._rules = Rules(gate, random, self._ahead, self._routing, limits or {})
         self._page = Page(store.directory, page.boot_of_this_machine())
         self._line = DueLine()
-        # Messages whose SIM is fixed: those under way on it (left) before those that came back (right).
-        self._pins: dict[int, int] = {}
-        self._pinned: dict[int, deque[int]] = {}
-        # Rows among them: what stands in the line is kept there.
-        self._rows: dict[int, Packed] = {}
+        self._pins = Pins()
         self._rests = Rests()
         self._feeder = Feeder(store, feed, now_ms, self._lacks)
         self._wake = asyncio.Event()
@@ -100,10 +97,8 @@ class Scheduler:
         error = error or ModemError("the modem was not free any more")
         if isinstance(error, SubmitRefused):
             self._flights.not_sent(flight)
-            if own := self._pinned.get(flight.sim):
-                # What follows it waits with it.
-                with contextlib.suppress(ValueError):
-                    own.remove(flight.message)
+            # What follows it waits with it.
+            self._pins.drop(flight.sim, flight.message)
         self._let_rest(flight.sim, error)
         self._flights.land(flight, error)
 
@@ -131,18 +126,16 @@ class Scheduler:
     def _line_up(self, lane: int, due_ms: int, identifier: int, due: Due | None) -> None:
         if due is None:
             self._line.remove(identifier)
-            self._pins.pop(identifier, None)
-            self._rows.pop(identifier, None)
+            self._pins.forget(identifier)
         elif not self._flights.is_news(identifier):
-            # It has a record by now.
-            self._rows.pop(identifier, None)
+            self._pins.has_record(identifier)
             if due.sim and due_ms <= self._now_ms():
                 # Parts of it went by that SIM: it is under way there still.
                 self._line.remove(identifier)
-                self._pinned.setdefault(due.sim, deque()).appendleft(identifier)
+                self._pins.put_first(due.sim, identifier)
                 return
             if due.sim:
-                self._pins[identifier] = due.sim
+                self._pins.sims[identifier] = due.sim
             self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight, self._class_of(due), due)
 
     def _take_rows(self, group: int, feeding: Feeding) -> None:
@@ -205,7 +198,7 @@ class Scheduler:
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
         next_due = self._line.next_due_ms()
-        if not self._feeder.is_idle or any(self._pinned.values()):
+        if not self._feeder.is_idle or self._pins.are_any:
             return False
         return (
             self.is_quiet
@@ -270,7 +263,7 @@ class Scheduler:
         while True:
             self._wake.clear()
             flights.is_called = False
-            waits = len(self._line) or any(self._pinned.values())
+            waits = len(self._line) or self._pins.are_any
             if flights.landed or (flights.wanting and waits) or self._otp_short():
                 await self._ripen()
                 self._turning = True
@@ -321,7 +314,7 @@ class Scheduler:
         if not self._stopping:
             masks = self._masks()
             self._make_way(masks)
-            chosen = flights.choose(self._line, self._pins, self._pinned, masks, now_ms, self._choose)
+            chosen = flights.choose(self._line, self._pins.sims, self._pins.own, masks, now_ms, self._choose)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:
             return False
@@ -353,13 +346,11 @@ class Scheduler:
         """It was chosen, and nothing came of it: where it stood before it stands again."""
         known, identifier = flight.known, flight.message
         if known is None:
-            if flight.packed is not None:
-                self._rows[identifier] = flight.packed
-            self._pinned.setdefault(flight.sim, deque()).appendleft(identifier)
+            self._pins.put_first(flight.sim, identifier, flight.packed)
             return
         parts = known.parts if isinstance(known, Due) else known.size
         if isinstance(known, Due) and known.sim:
-            self._pins[identifier] = known.sim
+            self._pins.sims[identifier] = known.sim
         route = self._class_of(known)
         self._line.push(identifier, known.group, flight.lane, self._now_ms(), parts, known.weight, route, known)
 
@@ -369,7 +360,8 @@ class Scheduler:
         waiting = ready(now_ms, Lane.OTP)
         if not waiting:
             return 0
-        wanting, masks = self._flights.wanting, self._masks()
+        masks, is_resting = self._masks(), self._rests.is_resting
+        wanting = [seat for seat in self._flights.wanting if not is_resting(seat.sim, now_ms)]
         if masks is None:
             return max(0, waiting - len(wanting))
         able = sum(ready(now_ms, Lane.OTP, masks.get(seat.sim, 0)) > 0 for seat in wanting)
@@ -379,6 +371,7 @@ class Scheduler:
         """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
         if not (short := self._otp_short()):
             return
+        now_ms = self._now_ms()
         # Who began first is free first.
         for _, seat, own in sorted(
             ((own[0].at_ms, seat, own) for seat in self._flights.seats.values() if (own := seat.flights)),
@@ -386,7 +379,9 @@ class Scheduler:
         ):
             if not short:
                 return
-            if masks is not None and not self._line.ready_parts(self._now_ms(), Lane.OTP, masks.get(seat.sim, 0)):
+            if self._rests.is_resting(seat.sim, now_ms):
+                continue
+            if masks is not None and not self._line.ready_parts(now_ms, Lane.OTP, masks.get(seat.sim, 0)):
                 continue
             taken = [flight for flight in own if flight.lane != Lane.OTP and flight.withdraw()]
             for flight in taken:
@@ -396,27 +391,30 @@ class Scheduler:
                 short -= 1
 
     def _choose(self, seat: Seat, mask: int | None, now_ms: int) -> Flight | None:
-        """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is."""
+        """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is.
+
+        One that rests for its quota sends nothing but what is under way on it.
+        """
         sim = seat.sim
-        flight = self._pop(sim, Lane.OTP, mask, now_ms)
-        own = self._pinned.get(sim)
-        while flight is None and own:
-            identifier = own.popleft()
-            # It may have come back into the line since, for any SIM.
-            if identifier not in self._line:
-                flight = Flight(identifier, sim, Lane.HIGH, self._rows.pop(identifier, None))
-        return flight or self._pop(sim, Lane.BULK, mask, now_ms)
+        is_resting = self._rests.is_resting(sim, now_ms)
+        flight = None if is_resting else self._pop(sim, Lane.OTP, mask, now_ms)
+        # It may have come back into the line since, for any SIM.
+        if flight is None and (own := self._pins.take(sim, self._line.__contains__)):
+            flight = Flight(own[0], sim, Lane.HIGH, own[1])
+        if flight is None and not is_resting:
+            flight = self._pop(sim, Lane.BULK, mask, now_ms)
+        return flight
 
     def _pop(self, sim: int, lowest: Lane, mask: int | None, now_ms: int) -> Flight | None:
         """Whose turn it is in the line, down to that lane; what is another SIM's is kept for that one."""
         while (taken := self._line.pop(now_ms, lowest, mask)) is not None:
             identifier, _, lane, _, known = taken
-            pin = self._pins.pop(identifier, 0)
+            pin = self._pins.sims.pop(identifier, 0)
             if pin in (0, sim):
                 flight = Flight(identifier, sim, lane, known if isinstance(known, Packed) else None)
                 flight.known = known
                 return flight
-            self._pinned.setdefault(pin, deque()).append(identifier)
+            self._pins.put_last(pin, identifier)
         return None
 
     def _takes(self, seat: Seat, flight: Flight, claimed: Claimed) -> bool:
@@ -425,25 +423,36 @@ class Scheduler:
         if message is None or not verdict.sends:
             self._flights.come_down(flight.message)
             self._flights.want(seat)
-            if claimed.is_full:
-                self._rests.full(seat.sim, claimed.full_ms)
-            if message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
-                self._put_aside(message, flight, verdict.reason, claimed.is_full)
+            if message is not None and verdict.reason == QUOTA:
+                self._turn_away(message, flight, claimed)
+            elif message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
+                self._put_aside(message, flight, verdict.reason, message.due_ms)
             return False
         if message.waiting_parts > 1:
             # The next part goes behind this one, on the same SIM.
-            self._pinned.setdefault(flight.sim, deque()).appendleft(flight.message)
+            self._pins.put_first(flight.sim, flight.message)
         return True
 
-    def _put_aside(self, message: Message, flight: Flight, reason: str, is_full: bool) -> None:
+    def _turn_away(self, message: Message, flight: Flight, claimed: Claimed) -> None:
+        """Its SIM has sent what it may."""
+        if messages.pinned_to(message):
+            # It keeps its place: nothing else begins on that SIM before it has ended.
+            self._rests.full_for_all(flight.sim, claimed.full_ms)
+            self._pins.put_first(flight.sim, message.id)
+            return
+        if claimed.is_full:
+            self._rests.full(flight.sim, claimed.full_ms)
+        # Where only this recipient has had enough from that SIM, others may go before it asks again.
+        due_ms = message.due_ms if claimed.is_full else self._now_ms() + RECIPIENT_WAIT_MS
+        self._put_aside(message, flight, QUOTA, due_ms)
+
+    def _put_aside(self, message: Message, flight: Flight, reason: str, due_ms: int) -> None:
         """The gate keeps it without a time: its group is parked, or another SIM must take it."""
         pin = messages.pinned_to(message)
         if pin:
-            self._pins[message.id] = pin
+            self._pins.sims[message.id] = pin
         known = flight.packed if flight.packed is not None and message.packed_row >= 0 else messages.due_of(message)
         waiting = max(1, message.waiting_parts)
-        # Where only this recipient has had enough from that SIM, others may go before it asks again.
-        due_ms = self._now_ms() + RECIPIENT_WAIT_MS if reason == QUOTA and not is_full else message.due_ms
         route = self._class_of(known)
         self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight, route, known)
         if reason not in ("other_sim", QUOTA):
@@ -476,20 +485,24 @@ class Scheduler:
         return min(max(4 * FEED_PARTS, int(self.rate_per_s() * self._feed_ahead_s)), LINE_PARTS)
 
     async def _expire_pinned(self) -> None:
-        """End what waited past its deadline for a SIM that may never come back."""
-        present = {seat.sim for seat in self._flights.seats.values()}
-        waiting = [identifier for sim, own in self._pinned.items() if sim not in present for identifier in own]
+        """End what waited past its deadline for a SIM that may never come back, or rests for days."""
+        now_ms, present = self._now_ms(), {seat.sim for seat in self._flights.seats.values()}
+        waiting = self._pins.of(lambda sim: sim not in present or self._rests.is_resting(sim, now_ms))
         if (masks := self._masks()) is not None:
             waiting += self._line.of_classes(self._routing.classes.all & ~_union(masks))
-        if not waiting:
+        over: list[int] = []
+        for begin in range(0, len(waiting), SLICE):
+            # Mostly there is none, and a rack that has nothing to do changes nothing.
+            with self._store.read() as txn:
+                found = [messages.find(txn, identifier) for identifier in waiting[begin : begin + SLICE]]
+            over += [message.id for message in found if message is not None and message.expires_ms <= now_ms]
+            await asyncio.sleep(0)
+        if not over:
             return
         try:
-            expired = set(await self._store.write(intents.expire, waiting, self._now_ms()))
+            self._pins.end(set(await self._store.write(intents.expire, over, now_ms)))
         except StoreError as error:
             log.error("nothing expires while the store refuses: %s", error)
-            return
-        for sim, own in self._pinned.items():
-            self._pinned[sim] = deque(identifier for identifier in own if identifier not in expired)
 
 
 def _union(masks: Mapping[int, int]) -> int:

@@ -194,8 +194,10 @@ class _Turn:
         limits = self._rules.limits.get(sim)
         if limits is None:
             return messages.SEND
-        # A message that has begun must be able to end: its first part asks for room for all.
-        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, message.waiting_parts)
+        # A message that has begun must be able to end: its first part asks for room for all of them.
+        is_under_way = isinstance(message, Message) and messages.pinned_to(message) != 0
+        parts = 1 if is_under_way else message.waiting_parts
+        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, parts)
         if not until_ms:
             return messages.SEND
         self._full[message.id] = until_ms, quotas.sim_room(self._txn, sim, now_ms, limits) > 0
