@@ -27,7 +27,7 @@ from engine.config import Limits
 from engine.errors import ModemError, StoreError, SubmitRefused
 from engine.store.environment import Store
 from engine.store.table import Note
-from engine.traffic import intents, messages, page, retry, sheets
+from engine.traffic import intents, messages, page, retry, sheets, slices
 from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
@@ -45,7 +45,6 @@ LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fa
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
 PATIENCE_LEAST_S: Final = 0.001
 PATIENCE_MOST_S: Final = 0.005
-SLICE: Final = 500  # entries that are read in one go: a few milliseconds of the loop's time
 RECIPIENT_WAIT_MS: Final = 10_000
 
 
@@ -242,21 +241,27 @@ class Scheduler:
 
     async def run(self) -> None:
         """Recover from the last run, then work until cancelled."""
+        self._turning = True
+        try:
+            await self._begin()
+        finally:
+            self._turning = False
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_turning(), name="scheduler")
+            tasks.create_task(self._feeder.run(self._expire_pinned), name="feeder")
+
+    async def _begin(self) -> None:
         unknown = await self._store.write(recover, self._now_ms(), self._page)
         # What it said is in the store now.
         self._page.begin()
         if unknown:
             log.warning("%d parts were on a line when the last run ended", unknown)
+        await slices.line_up(self._store, self._line_up)
         with self._store.read() as txn:
-            for (lane, due_ms, identifier), due in DUE.scan(txn):
-                self._line_up(lane, due_ms, identifier, due)
             for group, feeding in sheets.waiting(txn, GROUPS):
                 self._take_rows(group, feeding)
             for (group,), sending in GROUPS.scan(txn):
                 self._regroup(group, sending)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_turning(), name="scheduler")
-            tasks.create_task(self._feeder.run(self._expire_pinned), name="feeder")
 
     async def _keep_turning(self) -> None:
         flights = self._flights
@@ -490,14 +495,8 @@ class Scheduler:
         waiting = self._pins.of(lambda sim: sim not in present or self._rests.is_resting(sim, now_ms))
         if (masks := self._masks()) is not None:
             waiting += self._line.of_classes(self._routing.classes.all & ~_union(masks))
-        over: list[int] = []
-        for begin in range(0, len(waiting), SLICE):
-            # Mostly there is none, and a rack that has nothing to do changes nothing.
-            with self._store.read() as txn:
-                found = [messages.find(txn, identifier) for identifier in waiting[begin : begin + SLICE]]
-            over += [message.id for message in found if message is not None and message.expires_ms <= now_ms]
-            await asyncio.sleep(0)
-        if not over:
+        # Mostly there is none, and a rack that has nothing to do changes nothing.
+        if not (over := await slices.overdue(self._store, waiting, now_ms)):
             return
         try:
             self._pins.end(set(await self._store.write(intents.expire, over, now_ms)))
