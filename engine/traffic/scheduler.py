@@ -30,6 +30,7 @@ from engine.store.table import Note
 from engine.traffic import intents, messages, page, retry, sheets, slices
 from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
+from engine.traffic.lengths import Lengths, union
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
 from engine.traffic.pins import Pins
@@ -45,7 +46,6 @@ LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fa
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
 PATIENCE_LEAST_S: Final = 0.001
 PATIENCE_MOST_S: Final = 0.005
-RECIPIENT_WAIT_MS: Final = 10_000
 
 
 class Scheduler:
@@ -73,6 +73,7 @@ class Scheduler:
         self._line = DueLine()
         self._pins = Pins()
         self._rests = Rests()
+        self._lengths = Lengths(self._routing)
         self._feeder = Feeder(store, feed, now_ms, self._lacks)
         self._wake = asyncio.Event()
         self._rate = Rate()
@@ -143,7 +144,7 @@ class Scheduler:
             group, feeding, State.QUEUED, bulk.lane, bulk.weight, bulk.purpose, feeding.fed.expires_ms,
             bulk.report_percent,
         )  # fmt: skip
-        if self._routing.is_plain:
+        if self._routing.is_plain and not self._rules.limits:
             entries = [(row.id, row.size, ANY, row) for row in rows]
         else:
             entries = [(row.id, row.size, self._class_of(row), row) for row in rows]
@@ -152,10 +153,14 @@ class Scheduler:
     # -- routes
 
     def _class_of(self, known: Due | Packed) -> int:
-        """The route class of what stands in the line: `pins` keep what is under way on a SIM."""
+        """The class of what stands in the line: `pins` keep what is under way on a SIM."""
         if isinstance(known, Due):
-            return ANY if known.sim else self._routing.of_due(known)
-        return self._routing.of_row(known.number, known.purpose)
+            if known.sim:
+                return ANY
+            route, parts = self._routing.of_due(known), known.parts
+        else:
+            route, parts = self._routing.of_row(known.number, known.purpose), known.size
+        return self._lengths.class_of(route, parts) if self._rules.limits else route
 
     def _reroute(self) -> None:
         """The routes have changed."""
@@ -164,12 +169,12 @@ class Scheduler:
 
     def _masks(self) -> dict[int, int] | None:
         """What each SIM may send that could take a part: in service, not at rest, with a quota left; None: anything."""
-        if self._routing.is_plain:
-            return None
         now_ms, is_resting = self._now_ms(), self._rests.is_resting
+        if self._routing.is_plain and not self._lengths.are_short(now_ms):
+            return None
         seats = self._flights.seats.values()
         available = {seat.sim: seat.modem.port for seat in seats if not is_resting(seat.sim, now_ms)}
-        return self._routing.classes.masks(available)
+        return self._lengths.masks(available, now_ms)
 
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
@@ -183,6 +188,7 @@ class Scheduler:
     def nudge(self) -> None:
         """The clock was set: look again at what is due."""
         self._rests.look_again()
+        self._lengths.look_again()
         self._feeder.look_again()
         self._wake.set()
 
@@ -208,8 +214,8 @@ class Scheduler:
     @property
     def waiting_parts(self) -> int:
         """Parts that could go now, were there modems enough."""
-        masks = self._masks()
-        return self._line.ready_parts(self._now_ms(), routes=None if masks is None else _union(masks))
+        masks = None if self._routing.is_plain else self._masks()
+        return self._line.ready_parts(self._now_ms(), routes=None if masks is None else union(masks.values()))
 
     def parts_in(self, lane: Lane) -> int:
         """Parts of one lane that could go now."""
@@ -281,13 +287,12 @@ class Scheduler:
                     continue
                 finally:
                     self._turning = False
-            self._line.ready_parts(self._now_ms())  # what is due by now is no reason to wake up
-            next_due = self._line.next_due_ms()
-            next_rested = self._rests.next_end_ms(self._now_ms())
-            if next_rested is not None and (next_due is None or next_rested < next_due):
-                next_due = next_rested
+            now_ms = self._now_ms()
+            self._line.ready_parts(now_ms)  # what is due by now is no reason to wake up
+            ends_ms = (self._line.next_due_ms(), self._rests.next_end_ms(now_ms), self._lengths.next_end_ms(now_ms))
+            next_due = min((end_ms for end_ms in ends_ms if end_ms is not None), default=None)
             # Where no modem wants a part nothing goes, whatever comes due: one that does wakes us.
-            sleep_s = LONGEST_SLEEP_S if next_due is None or not flights.wanting else (next_due - self._now_ms()) / 1000
+            sleep_s = LONGEST_SLEEP_S if next_due is None or not flights.wanting else (next_due - now_ms) / 1000
             await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
 
     async def _ripen(self) -> None:
@@ -370,7 +375,7 @@ class Scheduler:
         if masks is None:
             return max(0, waiting - len(wanting))
         able = sum(ready(now_ms, Lane.OTP, masks.get(seat.sim, 0)) > 0 for seat in wanting)
-        return max(0, ready(now_ms, Lane.OTP, _union(masks)) - able)
+        return max(0, ready(now_ms, Lane.OTP, union(masks.values())) - able)
 
     def _make_way(self, masks: Mapping[int, int] | None) -> None:
         """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
@@ -431,7 +436,7 @@ class Scheduler:
             if message is not None and verdict.reason == QUOTA:
                 self._turn_away(message, flight, claimed)
             elif message is not None and verdict.state in messages.WAITING and not verdict.until_ms:
-                self._put_aside(message, flight, verdict.reason, message.due_ms)
+                self._put_aside(message, flight, verdict.reason)
             return False
         if message.waiting_parts > 1:
             # The next part goes behind this one, on the same SIM.
@@ -445,26 +450,28 @@ class Scheduler:
             self._rests.full_for_all(flight.sim, claimed.full_ms)
             self._pins.put_first(flight.sim, message.id)
             return
-        if claimed.is_full:
+        is_apart = self._lengths.is_apart(self._put_aside(message, flight, QUOTA))
+        if claimed.is_full or not is_apart:
             self._rests.full(flight.sim, claimed.full_ms)
-        # Where only this recipient has had enough from that SIM, others may go before it asks again.
-        due_ms = message.due_ms if claimed.is_full else self._now_ms() + RECIPIENT_WAIT_MS
-        self._put_aside(message, flight, QUOTA, due_ms)
+        else:
+            # There is room, but not for all its parts: the SIM is not offered the like, and others are.
+            self._lengths.short(flight.sim, message.waiting_parts, claimed.full_ms)
 
-    def _put_aside(self, message: Message, flight: Flight, reason: str, due_ms: int) -> None:
-        """The gate keeps it without a time: its group is parked, or another SIM must take it."""
+    def _put_aside(self, message: Message, flight: Flight, reason: str) -> int:
+        """The gate keeps it without a time: its group is parked, or another SIM must take it; its class in the line."""
         pin = messages.pinned_to(message)
         if pin:
             self._pins.sims[message.id] = pin
         known = flight.packed if flight.packed is not None and message.packed_row >= 0 else messages.due_of(message)
         waiting = max(1, message.waiting_parts)
         route = self._class_of(known)
-        self._line.push(message.id, message.group, message.lane, due_ms, waiting, message.weight, route, known)
+        self._line.push(message.id, message.group, message.lane, message.due_ms, waiting, message.weight, route, known)
         if reason not in ("other_sim", QUOTA):
             # Asked of the store, since the group may have been resumed since the gate looked.
             with self._store.read() as txn:
                 if GROUPS.find(txn, message.group) == Sending.PAUSED:
                     self._line.park(message.group)
+        return route
 
     def _reload(self, identifier: int) -> None:
         with self._store.read() as txn:
@@ -493,8 +500,8 @@ class Scheduler:
         """End what waited past its deadline for a SIM that may never come back, or rests for days."""
         now_ms, present = self._now_ms(), {seat.sim for seat in self._flights.seats.values()}
         waiting = self._pins.of(lambda sim: sim not in present or self._rests.is_resting(sim, now_ms))
-        if (masks := self._masks()) is not None:
-            waiting += self._line.of_classes(self._routing.classes.all & ~_union(masks))
+        if not self._routing.is_plain and (masks := self._masks()) is not None:
+            waiting += self._line.of_classes(self._lengths.all & ~union(masks.values()))
         # Mostly there is none, and a rack that has nothing to do changes nothing.
         if not (over := await slices.overdue(self._store, waiting, now_ms)):
             return
@@ -502,11 +509,3 @@ class Scheduler:
             self._pins.end(set(await self._store.write(intents.expire, over, now_ms)))
         except StoreError as error:
             log.error("nothing expires while the store refuses: %s", error)
-
-
-def _union(masks: Mapping[int, int]) -> int:
-    """What any of the SIMs may send."""
-    every = 0
-    for mask in masks.values():
-        every |= mask
-    return every

@@ -166,3 +166,58 @@ def test_a_sim_that_rests_is_not_asked_before_its_time(tmp_path: Path) -> None:
         assert rack.store.commits <= commits + 3
 
     play(tmp_path, {SIM: Limits(day=1)}, plot)
+
+
+def test_a_sim_without_room_for_a_long_message_sends_short_ones_until_it_has(tmp_path: Path) -> None:
+    async def plot(rack: Rack) -> None:
+        for number in range(2):
+            await rack.put(number)
+        rack.plug(SIM)
+        await rack.until(lambda: len(rack.ledger) == 2)
+        for number in range(100):
+            await rack.put(100 + number, 2)
+        await rack.until(lambda: not rack.loop.is_sending())
+        await asyncio.sleep(300)
+        commits = rack.store.commits
+        await rack.put(2)
+        await rack.until(lambda: len(rack.ledger) == 3, 300)
+        assert rack.order[2] == (2, 1)
+        await asyncio.sleep(2400)
+        # To ask for each of the hundred would be a hundred changes.
+        assert rack.store.commits < commits + 20
+        await rack.until(lambda: len(rack.ledger) == 5, 2000)
+        (first, begin), (second, end) = rack.order[3:]
+        assert first == second >= 100
+        assert (begin, end) == (1, 2)
+
+    play(tmp_path, {SIM: Limits(hour=3)}, plot)
+
+
+def test_what_one_sim_has_no_room_for_another_takes_at_once(tmp_path: Path) -> None:
+    async def plot(rack: Rack) -> None:
+        for number in range(3):
+            await rack.put(number)
+        rack.plug(SIM)
+        await rack.until(lambda: len(rack.ledger) == 3)
+        for number in range(10):
+            await rack.put(100 + number, 2)
+        await rack.until(lambda: not rack.loop.is_sending())
+        rack.plug(OTHER)
+        await rack.until(lambda: len(rack.by(OTHER)) == 20, 400)
+        assert rack.by(SIM) == [(number, 1) for number in range(3)]
+
+    play(tmp_path, {SIM: Limits(hour=4)}, plot, (SIM, OTHER))
+
+
+def test_what_is_longer_than_the_whole_limit_lets_shorter_ones_go(tmp_path: Path) -> None:
+    async def plot(rack: Rack) -> None:
+        await rack.put(0)
+        rack.plug(SIM)
+        await rack.until(lambda: len(rack.ledger) == 1)
+        await rack.put(10, 3)
+        await rack.put(20, 2)
+        await rack.put(30)
+        await rack.until(lambda: len(rack.ledger) == 3, 4000)
+        assert {number for number, _ in rack.order[1:]} <= {20, 30}
+
+    play(tmp_path, {SIM: Limits(hour=3)}, plot)
