@@ -12,6 +12,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from engine._packed import Packed
+from engine.traffic.message import Due
 from engine.traffic.routing import CLASSES, NO_ROUTE, NOBODY, Available, Routing
 
 log = logging.getLogger(__name__)
@@ -26,11 +28,17 @@ class Lengths:
     `short_ms` is empty while every SIM has room, as far as anybody asked: SIM -> parts -> until when it has not.
     """
 
-    def __init__(self, routing: Routing) -> None:
+    def __init__(self, routing: Routing, *, are_asked: bool) -> None:
         self._routing = routing
+        self._are_asked = are_asked
         self._numbers: dict[tuple[int, int], int] = {}
         self.short_ms: dict[int, dict[int, int]] = {}
         self._masks: tuple[tuple[object, ...], dict[int, int]] | None = None
+
+    def of(self, known: Due | Packed) -> int:
+        """The class of what stands in the line: that of its route where no SIM has a quota."""
+        route = self._routing.of(known)
+        return self.class_of(route, parts_of(known)) if self._are_asked else route
 
     def class_of(self, route: int, parts: int) -> int:
         """The class of a message of so many parts that has this route class."""
@@ -101,6 +109,11 @@ class Lengths:
     def all(self) -> int:
         """All classes as bits, those of lengths too."""
         return self._routing.classes.all | union(1 << number for number in self._numbers.values())
+
+
+def parts_of(known: Due | Packed) -> int:
+    """How many parts what stands in the line has to go."""
+    return known.parts if isinstance(known, Due) else known.size
 
 
 def union(masks: Iterable[int]) -> int:

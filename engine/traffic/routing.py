@@ -20,6 +20,7 @@ from typing import Final
 
 import phonenumbers
 
+from engine._packed import Packed
 from engine.store.environment import Store
 from engine.store.table import Note, Txn
 from engine.traffic import sticky
@@ -320,13 +321,11 @@ class Routing:
         """Whether every SIM may send everything: no routes, no numbers that are kept, no message that names a SIM."""
         return self.classes.is_plain and not self.is_sticky
 
-    def of_due(self, due: Due) -> int:
-        """The class of a message by its entry in the store's due line."""
-        return self.classes.of_due(due, self._keeper(due.number))
-
-    def of_row(self, number: int, purpose: str) -> int:
-        """The class of a row of a campaign."""
-        return self.classes.class_of(number, "", purpose, 0, self._keeper(number))
+    def of(self, known: Due | Packed) -> int:
+        """The class of what stands in the line.  What is under way on a SIM is pinned to it, whoever pops it."""
+        if isinstance(known, Packed):
+            return self.classes.class_of(known.number, "", known.purpose, 0, self._keeper(known.number))
+        return ANY if known.sim else self.classes.of_due(known, self._keeper(known.number))
 
     def _keeper(self, number: int) -> int:
         if not self.is_sticky:

@@ -30,7 +30,7 @@ from engine.store.table import Note
 from engine.traffic import intents, messages, page, retry, sheets, slices
 from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
-from engine.traffic.lengths import Lengths, union
+from engine.traffic.lengths import Lengths, parts_of, union
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
 from engine.traffic.pins import Pins
@@ -73,7 +73,7 @@ class Scheduler:
         self._line = DueLine()
         self._pins = Pins()
         self._rests = Rests()
-        self._lengths = Lengths(self._routing)
+        self._lengths = Lengths(self._routing, are_asked=bool(limits))
         self._feeder = Feeder(store, feed, now_ms, self._lacks)
         self._wake = asyncio.Event()
         self._rate = Rate()
@@ -136,7 +136,7 @@ class Scheduler:
                 return
             if due.sim:
                 self._pins.sims[identifier] = due.sim
-            self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight, self._class_of(due), due)
+            self._line.push(identifier, due.group, lane, due_ms, due.parts, due.weight, self._lengths.of(due), due)
 
     def _take_rows(self, group: int, feeding: Feeding) -> None:
         bulk = feeding.bulk
@@ -147,24 +147,14 @@ class Scheduler:
         if self._routing.is_plain and not self._rules.limits:
             entries = [(row.id, row.size, ANY, row) for row in rows]
         else:
-            entries = [(row.id, row.size, self._class_of(row), row) for row in rows]
+            entries = [(row.id, row.size, self._lengths.of(row), row) for row in rows]
         self._line.push_rows(group, bulk.lane, feeding.due_ms, bulk.weight, entries)
 
     # -- routes
 
-    def _class_of(self, known: Due | Packed) -> int:
-        """The class of what stands in the line: `pins` keep what is under way on a SIM."""
-        if isinstance(known, Due):
-            if known.sim:
-                return ANY
-            route, parts = self._routing.of_due(known), known.parts
-        else:
-            route, parts = self._routing.of_row(known.number, known.purpose), known.size
-        return self._lengths.class_of(route, parts) if self._rules.limits else route
-
     def _reroute(self) -> None:
         """The routes have changed."""
-        self._line.reroute(lambda _, known: self._class_of(known))
+        self._line.reroute(lambda _, known: self._lengths.of(known))
         self._wake.set()
 
     def _masks(self) -> dict[int, int] | None:
@@ -358,10 +348,9 @@ class Scheduler:
         if known is None:
             self._pins.put_first(flight.sim, identifier, flight.packed)
             return
-        parts = known.parts if isinstance(known, Due) else known.size
         if isinstance(known, Due) and known.sim:
             self._pins.sims[identifier] = known.sim
-        route = self._class_of(known)
+        parts, route = parts_of(known), self._lengths.of(known)
         self._line.push(identifier, known.group, flight.lane, self._now_ms(), parts, known.weight, route, known)
 
     def _otp_short(self) -> int:
@@ -464,7 +453,7 @@ class Scheduler:
             self._pins.sims[message.id] = pin
         known = flight.packed if flight.packed is not None and message.packed_row >= 0 else messages.due_of(message)
         waiting = max(1, message.waiting_parts)
-        route = self._class_of(known)
+        route = self._lengths.of(known)
         self._line.push(message.id, message.group, message.lane, message.due_ms, waiting, message.weight, route, known)
         if reason not in ("other_sim", QUOTA):
             # Asked of the store, since the group may have been resumed since the gate looked.

@@ -123,7 +123,7 @@ FACES: dict[str, set[str]] = {
         "engine/traffic/scheduler.py",
         "engine/traffic/settling.py",
     },
-    "_packed": {"engine/traffic/scheduler.py", "engine/traffic/sheets.py"},
+    "_packed": {f"engine/traffic/{name}.py" for name in ("lengths", "pins", "routing", "scheduler", "sheets")},
     "_settling": {"engine/traffic/settling.py", "engine/traffic/sims.py"},
 }
 

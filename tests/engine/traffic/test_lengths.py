@@ -25,7 +25,7 @@ def routing(tmp_path: Path) -> Iterator[Routing]:
 
 @pytest.fixture
 def lengths(routing: Routing) -> Lengths:
-    return Lengths(routing)
+    return Lengths(routing, are_asked=True)
 
 
 def senders(lengths: Lengths, route: int, parts: int, now_ms: int = 0) -> set[int]:
