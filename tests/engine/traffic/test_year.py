@@ -29,7 +29,7 @@ from engine.store.environment import Store
 from engine.traffic.scheduler import Scheduler
 from engine.wiring import TABLES
 from tests.engine.traffic.year_rack import BUSY_S, CountedStore, Given, YearLoop, YearModem
-from tests.engine.traffic.year_rules import Open, Place, most, over_quota, two_at_once, unasked, woken
+from tests.engine.traffic.year_rules import Open, Place, most, over_quota, torn, two_at_once, unasked, woken
 
 LONG = bool(os.environ.get("CARILLON_LONG"))
 DAYS = 365 if LONG else 10
@@ -42,6 +42,8 @@ LIFE_S = (7 if LONG else 1) * DAY_S  # of a process, on average
 # the shortest window, so that much is claimed ahead of what has not gone.
 QUICK = {BUSY_S: 90, 2 * BUSY_S: 9, 16 * BUSY_S: 1}
 SLOW = {22 * BUSY_S: 40, 25 * BUSY_S: 30, 28 * BUSY_S: 20, 32 * BUSY_S: 10}
+# A start, a part that nobody knew the end of, a minute's quota: all that may come between two parts of a message.
+TORN_MS = 20 * 60_000
 SLOW_DAYS = 30 if LONG else 10
 
 PEPPER = b"p" * 32
@@ -241,6 +243,7 @@ def test_a_year_breaks_no_rule_and_wastes_little(directory: Path, air: dict[floa
     ledger, air_ms = year.ledger, int(min(air) * 1000)
     found = [
         *two_at_once(ledger, air_ms),
+        *torn(ledger, TORN_MS),
         *over_quota(ledger, LIMITS),
         *woken(ledger, PLACES),
         *unasked(ledger, year.offered),

@@ -8,7 +8,7 @@ import pytest
 from engine.config import Limits
 from tests.engine.traffic.test_year import PLACES
 from tests.engine.traffic.year_rack import Given, read
-from tests.engine.traffic.year_rules import most, over_quota, two_at_once, unasked, woken
+from tests.engine.traffic.year_rules import most, over_quota, torn, two_at_once, unasked, woken
 
 SIM = 262_010_000_000_001
 BEGIN_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -94,6 +94,13 @@ def test_what_went_twice_is_found() -> None:
     assert list(unasked(given(ALWAYS, 0, 9), {ALWAYS: 2})) == []
     assert len(list(unasked(given(ALWAYS, 0, 9), {ALWAYS: 1}))) == 1
     assert len(list(unasked(given(ALWAYS, 0), {}))) == 1
+
+
+def test_a_second_part_that_comes_late_is_found() -> None:
+    first = given(ALWAYS, 0)
+    assert list(torn(first + given(ALWAYS, 5_000, sequence=2), 5_000)) == []
+    assert list(torn(first + given(ALWAYS + 1, 9_000, sequence=2), 5_000)) == []
+    assert len(list(torn(first + given(ALWAYS, 5_001, sequence=2), 5_000))) == 1
 
 
 def test_a_ledger_that_a_sim_cannot_have_is_found() -> None:

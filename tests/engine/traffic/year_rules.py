@@ -70,6 +70,16 @@ def unasked(ledger: list[Given], offered: Mapping[int, int]) -> Iterator[str]:
             yield f"twice: {number} got {parts} parts of {offered.get(number, 0)}"
 
 
+def torn(ledger: list[Given], most_ms: int) -> Iterator[str]:
+    """Parts that came so long after the one before on their SIM that they were no message any more."""
+    last: dict[tuple[int, int, int], int] = {}
+    for given in ledger:
+        before_ms = last.pop((given.sim, given.number, given.sequence - 1), given.at_ms)
+        if given.at_ms - before_ms > most_ms:
+            yield f"torn: {given.number} part {given.sequence} at {given.at_ms}, {given.at_ms - before_ms} ms later"
+        last[given.sim, given.number, given.sequence] = given.at_ms
+
+
 def two_at_once(ledger: list[Given], fastest_ms: int) -> Iterator[str]:
     """Parts that followed one another on a SIM sooner than it can send: the ledger itself is wrong."""
     last: dict[int, int] = {}
