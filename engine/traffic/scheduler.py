@@ -252,7 +252,7 @@ class Scheduler:
         self._page.begin()
         if unknown:
             log.warning("%d parts were on a line when the last run ended", unknown)
-        await slices.line_up(self._store, self._line_up)
+        await slices.line_up(self._store, self._now_ms(), self._line_up)
         with self._store.read() as txn:
             for group, feeding in sheets.waiting(txn, GROUPS):
                 self._take_rows(group, feeding)

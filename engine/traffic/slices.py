@@ -10,24 +10,36 @@ from itertools import islice
 from typing import Final
 
 from engine.store.environment import Store
+from engine.store.table import Txn
 from engine.traffic import messages
 from engine.traffic.messages import DUE, Due
 
 SLICE: Final = 500  # entries: a few milliseconds
 
 
-async def line_up(store: Store, take: Callable[[int, int, int, Due], None]) -> None:
-    """Call `take(lane, due_ms, message, due)` for everything in the store's due line, in order."""
+async def line_up(store: Store, now_ms: int, take: Callable[[int, int, int, Due], None]) -> None:
+    """Call `take(lane, due_ms, message, due)` for everything in the store's due line, in order.
+
+    The entry of a message that has begun is the one of before: of those that are due it is asked what has gone.
+    """
     after: tuple[int, int, int] | None = None
     while True:
         with store.read() as txn:
-            found = list(islice(DUE.scan(txn, after=after), SLICE))
+            found = [
+                (key, _as_it_is(txn, key[2], due) if due.parts > 1 and not due.sim and key[1] <= now_ms else due)
+                for key, due in islice(DUE.scan(txn, after=after), SLICE)
+            ]
         for (lane, due_ms, identifier), due in found:
             take(lane, due_ms, identifier, due)
         if len(found) < SLICE:
             return
         after = found[-1][0]
         await asyncio.sleep(0)
+
+
+def _as_it_is(txn: Txn, identifier: int, due: Due) -> Due:
+    message = messages.find(txn, identifier)
+    return due if message is None else messages.due_of(message)
 
 
 async def overdue(store: Store, waiting: Sequence[int], now_ms: int) -> list[int]:

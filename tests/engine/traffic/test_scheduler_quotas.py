@@ -14,7 +14,7 @@ from engine.traffic import messages
 from engine.traffic.messages import SEND, Lane, Message, State
 from engine.traffic.scheduler import Scheduler
 from engine.wiring import TABLES
-from tests.engine.traffic.stage import NOW_MS, SIM, TEXTS, say
+from tests.engine.traffic.stage import NOW_MS, SIM, TEXTS, put, say, send
 from tests.engine.traffic.year_rack import CountedStore, Given, YearLoop, YearModem
 
 FIRST = 4_917_000_000_000
@@ -142,6 +142,21 @@ def test_a_sim_with_enough_recipients_still_ends_the_message_under_way(tmp_path:
         assert rack.order[3] == (2, 1)
 
     play(tmp_path, {SIM: Limits(day_recipients=1)}, plot)
+
+
+def test_what_is_under_way_at_a_stop_is_what_a_start_sends_first(tmp_path: Path) -> None:
+    def begin(store: Store) -> None:
+        for number in range(20):
+            put(store, 2, number=FIRST + number)
+        begun = put(store, 3, number=FIRST + 50)
+        send(store, begun, 7, SIM)
+
+    async def plot(rack: Rack) -> None:
+        rack.plug(SIM, OTHER)
+        await rack.until(lambda: len(rack.ledger) == 42)
+        assert rack.by(SIM)[:2] == [(50, 2), (50, 3)]
+
+    play(tmp_path, {SIM: Limits(hour=100)}, plot, (SIM, OTHER), begin)
 
 
 def test_what_is_under_way_on_a_sim_that_rests_for_long_ends_with_its_deadline(tmp_path: Path) -> None:
