@@ -2,11 +2,12 @@
 
 import pytest
 
+from engine._slots import OCTETS
 from engine.errors import RecordBroken
 from engine.store.environment import Store
 from engine.traffic import slots
 from engine.traffic.message import State
-from engine.traffic.slots import EMPTY, OCTETS, OF_A_SHEET, REASONS, SLOTS, WRITTEN
+from engine.traffic.slots import EMPTY, OF_A_SHEET, REASONS, SLOTS, WRITTEN
 
 GROUP = 7
 
