@@ -54,6 +54,8 @@ class Page:
     def _read(self) -> dict[tuple[int, int, int], Entry] | None:
         if self._memory[: len(_MAGIC)] != _MAGIC or self._memory[len(_MAGIC) : _LINE_OCTETS] != self._boot:
             return None
+        if not self._boot.strip(b"\0"):
+            return None  # nobody knows which boot that was
         found = {}
         for line in range(1, LINES + 1):
             (sim,) = _SIM.unpack_from(self._memory, line * _LINE_OCTETS)

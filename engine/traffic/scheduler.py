@@ -326,10 +326,11 @@ class Scheduler:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
             flights.landed = landed + flights.landed
-            for seat, flight in reversed(chosen):
+            for seat, flight in chosen:
                 self._ahead.remove(flight)
-                flights.come_down(flight.message)
                 self._give_back(flight)
+                # Behind it: what is news of the message meanwhile counts more.
+                flights.come_down(flight.message)
                 flights.want(seat)
             raise
         flights.settled(landed, self._ahead.flights)

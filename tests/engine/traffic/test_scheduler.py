@@ -481,10 +481,7 @@ async def test_while_every_modem_is_busy_the_scheduler_sleeps(tmp_path: Path) ->
 
 async def test_what_landed_while_the_store_was_full_is_not_lost(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=4) as house:
-        is_full = True
-        refused = 0
-
-        rules = house.scheduler._rules
+        is_full, refused, rules = True, 0, house.scheduler._rules
 
         def refuse_while_full(txn: Txn, asked: list[Message], now_ms: int) -> list[messages.Verdict]:
             nonlocal refused
