@@ -65,6 +65,18 @@ class DueLine:
         for identifier, parts, route, packed in entries:
             self.push(identifier, group, lane, due_ms, parts, weight, route, packed)
 
+    def give_back(
+        self, identifier: int, group: int, lane: int, parts: int, weight: int = 1, route: int = 0, packed: Any = None
+    ) -> None:
+        """Put back what was popped: before all others of its group, which has its parts to its credit."""
+        known = next((known for known in self._turns[lane] if known.name == group), None)
+        if known is None:
+            known = Group(group)
+            self._turns[lane].append(known)
+        known.weight = weight
+        known.ready.insert(0, Entry(identifier, group, lane, 0, parts, weight, route, packed))
+        known.deficit += parts
+
     def remove(self, identifier: int) -> bool:
         """Whether the message was in the line."""
         for group in (group for turns in self._turns for group in turns):

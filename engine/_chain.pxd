@@ -25,6 +25,16 @@ cdef inline void append(Chain* chain, Link* link) noexcept nogil:
     chain.last = link
 
 
+cdef inline void prepend(Chain* chain, Link* link) noexcept nogil:
+    link.before = NULL
+    link.behind = chain.first
+    if chain.first == NULL:
+        chain.last = link
+    else:
+        chain.first.before = link
+    chain.first = link
+
+
 cdef inline void take_out(Chain* chain, Link* link) noexcept nogil:
     if link.before == NULL:
         chain.first = link.behind

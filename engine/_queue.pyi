@@ -29,6 +29,18 @@ class DueLine:
     ) -> None:
         """The same for messages that are due together: (id, parts, route class, packed) each."""
 
+    def give_back(
+        self,
+        identifier: int,
+        group: int,
+        lane: int,
+        parts: int,
+        weight: int = 1,
+        route: int = 0,
+        packed: object = None,
+    ) -> None:
+        """Put back what was popped and did not go: before all others of its group."""
+
     def ready_parts(self, now_ms: int, lane: int = -1, routes: int | None = None) -> int:
         """Parts that could go now: those that are due and whose group is not parked."""
 

@@ -106,11 +106,14 @@ cdef class _Group:
                 let_go(self.files[route].chain.first)
         PyMem_Free(self.files)
 
-    cdef void append(self, _Entry entry) noexcept:
-        """Put it last in its file; the chain's reference becomes the file's."""
+    cdef void put(self, _Entry entry, bint is_first) noexcept:
+        """Put it last in its file, or first; the caller's reference becomes the file's."""
         cdef File* file = &self.files[entry.route]
         entry.home = <PyObject*>self
-        _chain.append(&file.chain, &entry.link)
+        if is_first:
+            _chain.prepend(&file.chain, &entry.link)
+        else:
+            _chain.append(&file.chain, &entry.link)
         _route_classes.put(&self.classes, entry.route)
         file.parts += entry.parts
 
@@ -162,9 +165,12 @@ cdef class DueLine:
     cdef Round[4] rounds
     cdef uint64_t serial
     cdef uint64_t rank
+    cdef uint64_t front
     cdef readonly int64_t parts
 
     def __cinit__(self):
+        # What is given back goes before all that ripened.
+        self.rank = self.front = <uint64_t>1 << 63
         self.entries = {}
         self.groups = [{} for _ in range(LANES)]
         self.parked = set()
@@ -214,6 +220,24 @@ cdef class DueLine:
             if chain.first != NULL:
                 _due_heap.push(&self.waiting, due_ms, self.serial, chain.first)
 
+    def give_back(self, identifier, group, int lane, int parts, int weight=1, int route=0, packed=None):
+        """Put back what was popped and did not go: before all others of its group, which has its parts to its credit.
+
+        Of several, the one that was popped last is given back first.  Raises ValueError as `push` does.
+        """
+        cdef _Entry entry = self._enter(identifier, group, lane, parts, weight, route, packed)
+        cdef _Group home = self._group(entry)
+        self.front -= 1
+        entry.rank = self.front
+        entry.place = RIPE
+        Py_INCREF(entry)
+        home.put(entry, True)
+        if not home.parked:
+            self._add(lane, route, parts)
+            if not home.listed:
+                self._list(home)
+            home.deficit += parts
+
     cdef _Entry _enter(self, identifier, group, int lane, int parts, int weight, int route, packed):
         if not 0 <= lane < LANES:
             raise ValueError(f"lane {lane} is none of 0 to {LANES - 1}")
@@ -256,7 +280,7 @@ cdef class DueLine:
                 self.rank += 1
                 entry.rank = self.rank
                 entry.place = RIPE
-                group.append(entry)
+                group.put(entry, False)
                 if not group.parked:
                     self._add(entry.lane, entry.route, entry.parts)
             if group is not None and not group.listed and not group.parked:
@@ -425,7 +449,7 @@ cdef class DueLine:
             home.take_out(entry)
             entry.route = route
             Py_INCREF(entry)
-            home.append(entry)
+            home.put(entry, False)
             if not home.parked:
                 self._add(entry.lane, entry.route, entry.parts)
 

@@ -326,7 +326,7 @@ class Scheduler:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
             flights.landed = landed + flights.landed
-            for seat, flight in chosen:
+            for seat, flight in reversed(chosen):
                 self._ahead.remove(flight)
                 self._give_back(flight)
                 # Behind it: what is news of the message meanwhile counts more.
@@ -352,7 +352,7 @@ class Scheduler:
         if isinstance(known, Due) and known.sim:
             self._pins.sims[identifier] = known.sim
         parts, route = parts_of(known), self._lengths.of(known)
-        self._line.push(identifier, known.group, flight.lane, self._now_ms(), parts, known.weight, route, known)
+        self._line.give_back(identifier, known.group, flight.lane, parts, known.weight, route, known)
 
     def _otp_short(self) -> int:
         """Parts of `otp` messages that find no modem that wants one and may send it."""

@@ -121,6 +121,7 @@ def test_agrees_with_the_plain_line_on_every_pop() -> None:
     random = Random(2)
     for _ in range(30):
         line, plain = DueLine(), queue_baseline.DueLine()
+        weighed: dict[int, tuple[int, int]] = {}
         now_ms = fed = 0
         for _ in range(1_500):
             act = random.random()
@@ -129,12 +130,14 @@ def test_agrees_with_the_plain_line_on_every_pop() -> None:
                 due_ms = now_ms + random.randrange(-5, 40)
                 row = (fed, random.randrange(4), random.choice((0, 3)), due_ms, random.randint(1, 9))
                 weight, route = random.randint(1, 3), random.choice((0, 1, 2, 255))
+                weighed[fed] = weight, route
                 line.push(*row, weight, route, row)
                 plain.push(*row, weight, route, row)
             elif act < 0.4:
                 rows = [(fed + n, random.randint(1, 6), random.choice((0, 1, 2, 255)), n) for n in range(1, 9)]
                 fed += len(rows)
                 where = (random.randrange(4), BULK, now_ms + random.randrange(-5, 40), random.randint(1, 3))
+                weighed.update({row[0]: (where[3], row[2]) for row in rows})
                 line.push_rows(*where, rows)
                 plain.push_rows(*where, rows)
             elif act < 0.45 and fed:
@@ -146,7 +149,13 @@ def test_agrees_with_the_plain_line_on_every_pop() -> None:
                 lane = random.choice((0, 3, 3))
                 assert line.ready_parts(now_ms, routes=mask) == plain.ready_parts(now_ms, routes=mask)
                 assert mask is None or line.ready_for(now_ms, mask) == (plain.ready_parts(now_ms, routes=mask) > 0)
-                assert line.pop(now_ms, lane, mask) == plain.pop(now_ms, lane, mask)
+                taken = line.pop(now_ms, lane, mask)
+                assert taken == plain.pop(now_ms, lane, mask)
+                if taken is not None and random.random() < 0.1:
+                    identifier, group, lane, parts, packed = taken
+                    back = (identifier, group, lane, parts, *weighed[identifier], packed)
+                    line.give_back(*back)
+                    plain.give_back(*back)
 
 
 def test_messages_get_other_classes_and_keep_their_order_and_their_share() -> None:

@@ -110,7 +110,6 @@ async def test_a_message_that_was_cancelled_while_its_turn_was_refused_is_not_se
         assert sorted(last_digits(house)) == [1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="what a refused turn had chosen goes to the end of the line")
 async def test_what_a_refused_turn_had_chosen_goes_in_the_order_in_which_it_came(tmp_path: Path) -> None:
     async with playing(tmp_path, modems=1) as house:
         with full(house) as store:
