@@ -89,6 +89,8 @@ class _Turn:
         self._rows = Rows(self._slots, now_ms)
         self._sims: dict[int, int] = {}
         self._full: dict[int, tuple[int, bool]] = {}
+        # By SIM, the parts of messages that begin with this change and will follow: their room is nobody else's.
+        self._following: dict[int, int] = {}
 
     def flush(self) -> None:
         """Write what the rows moved: nobody else may look before."""
@@ -197,8 +199,10 @@ class _Turn:
         # A message that has begun must be able to end: its first part asks for room for all of them.
         is_under_way = isinstance(message, Message) and messages.pinned_to(message) != 0
         parts = 1 if is_under_way else message.waiting_parts
-        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, parts)
+        following = self._following.get(sim, 0)
+        until_ms = quotas.take(self._txn, sim, message.number, now_ms, limits, parts + following)
         if not until_ms:
+            self._following[sim] = following + parts - 1
             return messages.SEND
         self._full[message.id] = until_ms, quotas.sim_room(self._txn, sim, now_ms, limits) > 0
         return Verdict(State.QUEUED, QUOTA)

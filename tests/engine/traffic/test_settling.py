@@ -165,3 +165,13 @@ def test_what_a_change_counted_that_was_undone_is_counted_by_the_next(desk: Desk
         desk.store.write_now(fail)
     desk.settle([first], [])
     assert desk.used == 1
+
+
+def test_what_goes_behind_a_long_message_in_one_turn_leaves_room_for_its_end(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, Limits(minute=3))
+    assert desk.ask() is not None
+    chosen = [Flight(put(desk.store, parts, NOW_MS), SIM, Lane.NORMAL) for parts in (2, 1)]
+    claimed = desk.settle([], chosen)
+    assert [one is not None and one.verdict.sends for one in claimed] == [True, False]
+    assert desk.goes(Flight(chosen[0].message, SIM, Lane.NORMAL))
+    desk.close()
