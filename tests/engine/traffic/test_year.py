@@ -247,7 +247,7 @@ def test_a_year_breaks_no_rule_and_wastes_little(directory: Path, air: dict[floa
     ledger, air_ms = year.ledger, int(min(air) * 1000)
     found = [
         *two_at_once(ledger, air_ms),
-        *torn(ledger, TORN_MS),
+        *torn(ledger, PLACES, TORN_MS),
         *over_quota(ledger, LIMITS),
         *woken(ledger, PLACES),
         *unasked(ledger, year.offered),

@@ -98,9 +98,16 @@ def test_what_went_twice_is_found() -> None:
 
 def test_a_second_part_that_comes_late_is_found() -> None:
     first = given(ALWAYS, 0)
-    assert list(torn(first + given(ALWAYS, 5_000, sequence=2), 5_000)) == []
-    assert list(torn(first + given(ALWAYS + 1, 9_000, sequence=2), 5_000)) == []
-    assert len(list(torn(first + given(ALWAYS, 5_001, sequence=2), 5_000))) == 1
+    assert list(torn(first + given(ALWAYS, 5_000, sequence=2), PLACES, 5_000)) == []
+    assert list(torn(first + given(ALWAYS + 1, 9_000, sequence=2), PLACES, 5_000)) == []
+    assert len(list(torn(first + given(ALWAYS, 5_001, sequence=2), PLACES, 5_000))) == 1
+
+
+def test_a_second_part_may_wait_for_the_morning() -> None:
+    evening_ms, morning_ms = at("Europe/Berlin", 1, 7, 20, 59), at("Europe/Berlin", 1, 8, 8)
+    for number, is_found in ((SERVICE["berlin"], False), (ALWAYS, True)):
+        late = given(number, evening_ms) + given(number, morning_ms, sequence=2)
+        assert (list(torn(late, PLACES, HOUR_MS)) != []) is is_found
 
 
 def test_a_ledger_that_a_sim_cannot_have_is_found() -> None:

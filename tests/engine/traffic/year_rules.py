@@ -70,12 +70,18 @@ def unasked(ledger: list[Given], offered: Mapping[int, int]) -> Iterator[str]:
             yield f"twice: {number} got {parts} parts of {offered.get(number, 0)}"
 
 
-def torn(ledger: list[Given], most_ms: int) -> Iterator[str]:
-    """Parts that came so long after the one before on their SIM that they were no message any more."""
+def torn(ledger: list[Given], places: list[Place], most_ms: int) -> Iterator[str]:
+    """Parts that came so long after the one before on their SIM that they were no message any more.
+
+    What could not follow at once does not come before the morning: then nobody had to.
+    """
     last: dict[tuple[int, int, int], int] = {}
     for given in ledger:
         before_ms = last.pop((given.sim, given.number, given.sequence - 1), given.at_ms)
-        if given.at_ms - before_ms > most_ms:
+        place = place_of(given.number, places)
+        if given.at_ms - before_ms > most_ms and all(
+            is_awake(place, at_ms) for at_ms in range(before_ms, given.at_ms, FOLLOWS_MS)
+        ):
             yield f"torn: {given.number} part {given.sequence} at {given.at_ms}, {given.at_ms - before_ms} ms later"
         last[given.sim, given.number, given.sequence] = given.at_ms
 
