@@ -312,16 +312,14 @@ class Scheduler:
             self._rate.accepted(now_ms, accepted)
         chosen: list[tuple[Seat, Flight]] = []
         if not self._stopping:
-            masks = self._masks()
-            self._make_way(masks)
+            self._make_way(masks := self._masks())
             chosen = flights.choose(self._line, self._pins.sims, self._pins.own, masks, now_ms, self._choose)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:
             return False
         if self._lacks():
             self._feeder.wake()
-        clock = asyncio.get_running_loop().time
-        began_s = clock()
+        began_s = (clock := asyncio.get_running_loop().time)()
         try:
             claims = await self._store.write(settle, landed, [flight for _, flight in chosen], now_ms, self._rules)
         except StoreError:
