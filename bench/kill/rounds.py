@@ -49,6 +49,7 @@ class Rounds:
         """
         errand, begin = self._begin(policy)
         unknown_after: list[int] = []
+        stuck: list[str] = []
         deaths = 0
         plan = list(kills)
         try:
@@ -63,8 +64,12 @@ class Rounds:
                         unknown = sum(message["state"] == "unknown" for message in self._messages())
                         unknown_after += [unknown] * (deaths - len(unknown_after))
                     errand.run(self.server)
-                    self._wait(errand)
-                    self._wait_reports(errand)
+                    try:
+                        self._wait(errand)
+                        self._wait_reports(errand)
+                    except TimeoutError as error:
+                        # What went is judged all the same.
+                        stuck.append(str(error))
                     found = self._messages()
                     passed = self.server.leave()
                     break
@@ -76,6 +81,7 @@ class Rounds:
             self.server.finish_off()
         verdict = self._judge(errand, found, begin, unknown_after)
         verdict.passed = passed
+        verdict.broken = stuck + verdict.broken
         return verdict
 
     def _begin(self, policy: str) -> tuple[Errand, int]:
