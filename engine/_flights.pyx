@@ -138,9 +138,8 @@ cdef class Flights:
     """All parts in the air.  `seats` are by modem; `wanting` those that could take a part, first come first.
 
     `wake` is called when there is something to do for the first time since `is_called` was set to False; while it
-    `is_patient`, only once a turn `is_ripe`.  `reload` is called when
-    a message has come down of which the line had news meanwhile; `settle_error` gets a flight that was not accepted,
-    and its error.
+    `is_patient`, only once a turn `is_ripe`.  `reload` is called when a message has come down of which the line had
+    news meanwhile; `settle_error` gets a flight that was not accepted, and its error.
     """
 
     cdef readonly dict seats

@@ -22,7 +22,6 @@ _BOOT_OCTETS: Final = 48
 _SIM: Final = struct.Struct("<Q")
 _PLACE: Final = struct.Struct("<QBBBB")  # message, part, how far, reference, running number of the line
 
-NOWHERE: Final = 0
 GIVEN: Final = 1  # an octet of the PDU may have been written
 ACCEPTED: Final = 2  # the network took it, with this reference
 NOT_SENT: Final = 3  # it certainly did not go

@@ -12,7 +12,7 @@ A SIM without any limit costs nothing and is not counted.  Once it has one, all 
 it has one of recipients, both of those: a limit that is added later knows what went before.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -266,14 +266,6 @@ def sim_room(txn: Txn, sim: int, now_ms: int, limits: Limits, parts: int = 1) ->
     from it, and to look for them means to ask for everybody who waits.
     """
     return room(txn, sim, 0, now_ms, limits, parts)
-
-
-def soonest(txn: Txn, sims: Mapping[int, Limits], number: int, now_ms: int, parts: int = 1) -> int:
-    """As `room`, of whichever of the SIMs has it first: when a message that one of them turned away is due again.
-
-    0 where another of them has room now, or there is none.  Raises RecordBroken.
-    """
-    return min((room(txn, sim, number, now_ms, limits, parts) for sim, limits in sims.items()), default=0)
 
 
 def spend(txn: Txn, sim: int, number: int, now_ms: int, limits: Limits) -> None:

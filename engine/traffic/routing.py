@@ -187,8 +187,7 @@ class Classes:
         if self._masks is not None and self._masks[:2] == (available, len(self._classes)):
             return self._masks[2]
         masks = dict.fromkeys(available, 1 << ANY | 1 << NO_ROUTE)
-        # A list, since the writer's thread may meet a class meanwhile.
-        for tiers, number in list(self._classes.items()):
+        for tiers, number in self._classes.items():
             for sim in _first(tiers, available):
                 masks[sim] |= 1 << number
         self._masks = dict(available), len(self._classes), masks
@@ -198,10 +197,6 @@ class Classes:
     def all(self) -> int:
         """All classes as bits.  What no available SIM may send waits, and nobody else meets its deadline."""
         return (1 << len(self._classes)) - 1
-
-    def may_send(self, number: int, sim: int, available: Available) -> bool:
-        """Whether the SIM may send a message of class `number` now."""
-        return bool(self.masks(available).get(sim, 0) >> number & 1)
 
     def senders(self, number: int, available: Available) -> frozenset[int]:
         """The SIMs by which a message of class `number` may go now."""

@@ -126,17 +126,6 @@ def test_someone_who_was_written_to_may_be_written_to_again(store: Store) -> Non
         assert quotas.sim_room(txn, SIM, NOW_MS, limits) == NOW_MS + DAY_MS + 1
 
 
-def test_a_message_is_due_again_when_the_first_sim_may_send_it(store: Store) -> None:
-    sims = {SIM: Limits(day_recipients=1), OTHER_SIM: Limits(hour=1)}
-    spend(store, sims[SIM])
-    store.write_now(quotas.spend, OTHER_SIM, NUMBER, NOW_MS + 1, sims[OTHER_SIM])
-    with store.read() as txn:
-        assert quotas.soonest(txn, sims, NUMBER, NOW_MS + 1) == 0
-        assert quotas.soonest(txn, sims, OTHER_NUMBER, NOW_MS + 1) == NOW_MS + 1 + HOUR_MS + 1
-        assert quotas.soonest(txn, {**sims, OTHER_SIM + 1: Limits()}, OTHER_NUMBER, NOW_MS + 1) == 0
-        assert quotas.soonest(txn, {}, OTHER_NUMBER, NOW_MS + 1) == 0
-
-
 def test_a_recipient_counts_from_the_latest_part(store: Store) -> None:
     limits = Limits(day_recipients=1, month_recipients=2)
     spend(store, limits)

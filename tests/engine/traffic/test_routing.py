@@ -177,18 +177,27 @@ def test_a_message_in_the_line_goes_by_the_sim_that_it_names() -> None:
     assert classes.of_due(Due(0, 1, 1, 0)) == ANY
 
 
-def test_the_masks_say_the_same_as_asking_for_each() -> None:
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        ({A: ""}, {A: "1000"}),
+        ({B: "", C: ""}, {B: "1101", C: "0010"}),
+        ({A: "", B: "", C: ""}, {A: "1000", B: "0101", C: "0010"}),
+        ({}, {}),
+    ],
+)
+def test_the_masks_tell_each_sim_what_it_may_send(here: dict[int, str], expected: dict[int, str]) -> None:
     classes = Classes([route(1, (A, 1), (B, 2), prefixes=("49",)), route(2, C)])
     numbers = [classes.class_of(number, pin=pin) for number in (GERMAN, CHINESE) for pin in (0, B)]
-    for here in ({A: ""}, {B: "", C: ""}, HERE, {}):
-        masks = classes.masks(here)
-        assert set(masks) == set(here)
-        for sim in here:
-            assert [bool(masks[sim] >> number & 1) for number in numbers] == [
-                classes.may_send(number, sim, here) for number in numbers
-            ]
+    masks = classes.masks(here)
+    assert {sim: "".join(str(mask >> number & 1) for number in numbers) for sim, mask in masks.items()} == expected
+
+
+def test_a_class_that_is_made_later_is_in_the_masks() -> None:
+    classes = Classes([route(1, C)])
+    assert classes.masks(HERE)
     made = classes.class_of(CHINESE, pin=A)
-    assert classes.may_send(made, A, HERE)
+    assert classes.senders(made, HERE) == {A}
 
 
 def test_more_classes_than_there_are_numbers_for_send_nothing_by_a_wrong_sim() -> None:
