@@ -131,6 +131,7 @@ class Engine:
             Random(clock.now_ms()),  # noqa: S311  jitter of retries, nothing secret
             {int(imsi): limits for imsi, limits in settings.sims.items() if limits.are_any},
             self.routing,
+            self.pool.gathering,
         )
         self.suppressions = Suppressions(pepper)
         self.store.follow(self.suppressions.follow)
@@ -217,7 +218,8 @@ class Engine:
 
     async def receive(self, campaign: int) -> Arrival:
         """An upload to a campaign begins.  Raises NotFound, Conflict."""
-        return await Arrival.begin(self.store, campaign, self.suppressions, self.now_ms)
+        begin = Arrival.begin
+        return await begin(self.store, campaign, self.suppressions, self.now_ms, lambda: self.scheduler.is_pressed)
 
     def any_token(self) -> bool:
         """Whether anybody could sign in at all."""

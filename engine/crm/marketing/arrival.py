@@ -24,6 +24,8 @@ SHEETS_A_TURN: Final = 10  # a millisecond of reading
 
 TABLES_A_TURN: Final = 256
 
+REST_MOST_S: Final = 0.02  # a body that comes slowly has left enough room already
+
 # A row that is not plain: (number, client_ref, language, values), or what is wrong with it, or None for no row yet.
 Found = tuple[int, str, str, dict[str, str]] | InvalidParam | None
 Strange = Callable[[int, bytes], Found]
@@ -33,13 +35,21 @@ class Arrival:
     """One upload.  Say first what it looks like (`expect`), then feed, `settle` after each piece, and `finish`."""
 
     def __init__(
-        self, store: Store, upload: Upload, seen: Seen, suppressions: Suppressions, now_ms: Callable[[], int]
+        self,
+        store: Store,
+        upload: Upload,
+        seen: Seen,
+        suppressions: Suppressions,
+        now_ms: Callable[[], int],
+        is_pressed: Callable[[], bool],
     ) -> None:
         self._store = store
         self._upload = upload
         self._seen = seen
         self._suppressions = suppressions
         self._now_ms = now_ms
+        self._is_pressed = is_pressed
+        self._rested_s = asyncio.get_running_loop().time()
         self._intake: Intake | None = None
         self._rows = 0
         self._stored = 0
@@ -47,9 +57,17 @@ class Arrival:
 
     @classmethod
     async def begin(
-        cls, store: Store, campaign: int, suppressions: Suppressions, now_ms: Callable[[], int]
+        cls,
+        store: Store,
+        campaign: int,
+        suppressions: Suppressions,
+        now_ms: Callable[[], int],
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> "Arrival":
-        """Open the campaign for rows.  Raises NotFound, Conflict as `uploads.begin`."""
+        """Open the campaign for rows.  Raises NotFound, Conflict as `uploads.begin`.
+
+        While `is_pressed` the upload takes only half of the time, so that those who send come to their turn.
+        """
         upload = await store.write(uploads.begin, campaign, now_ms())
         try:
             await suppressions.load(store)
@@ -57,7 +75,7 @@ class Arrival:
         except BaseException:
             await store.write(uploads.discard, campaign, upload.id)
             raise
-        return cls(store, upload, seen, suppressions, now_ms)
+        return cls(store, upload, seen, suppressions, now_ms, is_pressed)
 
     def expect(self, columns: tuple[str, ...] | None, strange: Strange) -> None:
         """Lines of CSV under `columns` follow, else of NDJSON; `strange` reads what is not plain."""
@@ -92,6 +110,13 @@ class Arrival:
         """Store what has come, where that is a chunk.  Raises StoreError."""
         if self._intake is not None and self._intake.taken >= CHUNK_ROWS:
             await self._store_chunk(self._intake)
+            await self._make_way()
+
+    async def _make_way(self) -> None:
+        clock = asyncio.get_running_loop().time
+        if self._is_pressed():
+            await asyncio.sleep(min(clock() - self._rested_s, REST_MOST_S))
+        self._rested_s = clock()
 
     async def _store_chunk(self, intake: Intake) -> None:
         await self._stored_so_far()

@@ -269,3 +269,29 @@ async def test_one_that_is_cancelled_at_any_turn_counts_whole_or_leaves_nothing(
     assert (found.stage, found.uploading) == (Stage.DRAFT, False)
     assert rows_stored(town) == found.rows
     assert found.rows in (0, 2)
+
+
+@pytest.mark.parametrize("is_pressed", [True, False])
+async def test_an_upload_rests_as_long_as_it_worked_while_modems_wait(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_pressed: bool
+) -> None:
+    rests_s = []
+    sleep = asyncio.sleep
+
+    async def note(delay_s: float) -> None:
+        if delay_s:
+            rests_s.append(delay_s)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    suppressed = Suppressions(PEPPER)
+    coming = await Arrival.begin(store, drafted(store), suppressed, lambda: NOW_MS, lambda: is_pressed)
+    coming.expect(("to",), lambda *_: None)
+    for chunk in range(3):
+        first = FIRST + 10_000 * (chunk + 1)
+        coming.feed(b"".join(b"+%d\n" % (first + row) for row in range(arrival.CHUNK_ROWS)))
+        await coming.settle()
+    done = await coming.finish()
+    assert done.accepted == 3 * arrival.CHUNK_ROWS
+    assert len(rests_s) == (3 if is_pressed else 0)
+    assert all(rest_s <= arrival.REST_MOST_S for rest_s in rests_s)
