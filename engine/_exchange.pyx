@@ -136,6 +136,8 @@ cdef class Exchange(Ear):
         """The prompt is open: write the PDU."""
         cdef Wire wire = self.wire
         job.written_before = wire.written
+        if wire.gathered is not None:
+            job.written_before += len(wire.gathered)
         self.reader.echo = job.pdu
         self.expect_by(self.result_timeout_s, now_s)
         if self.on_given is not None:

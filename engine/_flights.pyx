@@ -205,11 +205,11 @@ cdef class Flights:
 
     @property
     def is_ripe(self):
-        """Whether nearly all seats that want a part have nothing to do: no more will come by waiting."""
+        """Whether nearly all modems want a part and have nothing to do: no more will come by waiting."""
         return self._is_ripe()
 
     cdef bint _is_ripe(self) noexcept:
-        return 8 * self.idle >= 7 * len(self.wanting)
+        return 8 * self.idle >= 7 * len(self.seats)
 
     cdef int _call(self) except -1:
         if not self.is_called and (not self.is_patient or self._is_ripe()):

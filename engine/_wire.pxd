@@ -12,6 +12,21 @@ cdef class Wire:
     cdef public bytes backlog
     cdef public object on_octets
     cdef Ear ear
+    cdef Switchboard board
+    cdef bytes gathered
 
-    cdef int take(self) except -1
+    cdef int heard(self, const uint8_t* octets, ssize_t taken, int number) except -1
     cpdef write(self, bytes octets)
+    cdef int write_now(self, bytes octets) except -1
+    cdef int sent(self, bytes octets, ssize_t taken, int number) except -1
+
+
+cdef class Switchboard:
+    cdef object epoll
+    cdef dict wires
+    cdef list waiting
+    cdef int gatherers
+    cdef readonly int fd
+
+    cdef int flush(self, list errors) except -1
+    cdef int flush_some(self, list wires, list errors) except -1

@@ -24,7 +24,16 @@ class Wire:
         """There is something to read: read once and tell it."""
 
     def write(self, octets: bytes) -> None:
-        """Give `octets` to the line in order; what it does not take now is held."""
+        """Give `octets` to the line in order; what it does not take now is held.
+
+        While its switchboard gathers they are written when that ends, or by `push`.
+        """
+
+    def push(self) -> None:
+        """Write now what was gathered."""
+
+    def forget(self) -> None:
+        """Drop what was gathered: none of it is written."""
 
     def let_go(self) -> None:
         """The descriptor is not ours any more."""
@@ -37,7 +46,10 @@ class Wire:
 
 @final
 class Switchboard:
-    """Many wires behind one descriptor, which can be read where something came over one of them.  Linux only."""
+    """Many wires behind one descriptor, which can be read where something came over one of them.  Linux only.
+
+    As a context it gathers what is written to its wires, and writes it in one go at the end.
+    """
 
     def __new__(cls) -> Self: ...
     @property
@@ -46,7 +58,13 @@ class Switchboard:
         """Watch `wire` from now on."""
 
     def remove(self, wire: Wire) -> None:
-        """Watch it no more.  Safe to call twice, and from whatever a wire tells."""
+        """Watch it no more.  Safe to call twice, and from whatever a wire tells.  What was gathered is written."""
 
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
     def readable(self) -> None:
-        """Read once from each wire that has something, and tell it."""
+        """Read once from each wire that has something, and tell it; then write what was written meanwhile.
+
+        Where telling raises, the others are told nevertheless, and it is raised at the end: as a group, where there
+        are several.
+        """

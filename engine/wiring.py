@@ -218,8 +218,9 @@ class Engine:
 
     async def receive(self, campaign: int) -> Arrival:
         """An upload to a campaign begins.  Raises NotFound, Conflict."""
-        begin = Arrival.begin
-        return await begin(self.store, campaign, self.suppressions, self.now_ms, lambda: self.scheduler.is_pressed)
+        return await Arrival.begin(
+            self.store, campaign, self.suppressions, self.now_ms, lambda: self.scheduler.is_pressed
+        )
 
     def any_token(self) -> bool:
         """Whether anybody could sign in at all."""

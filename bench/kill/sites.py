@@ -153,8 +153,11 @@ def watch_port(trap: Trap) -> None:
                 for site, length in (("inside PDU", len(octets) // 2), ("before Ctrl-Z", len(octets) - 1)):
                     if trap.springs_next_at(site):
                         write(self, octets[:length])
+                        self.push()
                     trap.passes(site)
             write(self, octets)
+            # Not with those of the other modems, where they are gathered: this is its own site.
+            self.push()
             trap.passes(f"after {name}")
 
         return writing

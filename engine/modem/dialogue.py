@@ -144,9 +144,9 @@ class Dialogue(Exchange):
         """End what is being asked or submitted: the modem does not remember it."""
         if self._asked is not None and not self._asked.done():
             self._asked.set_exception(ModemLost(reason))
+        # What it counts as not written must not be written behind it.
+        self.wire.forget_backlog()
         if (submission := self.submission) is not None and submission.stage != DONE:
-            # What it counts as not written must not be written behind it.
-            self.wire.forget_backlog()
             submission.break_off(reason, self.wire.written)
             self.finish(submission)
 

@@ -94,6 +94,13 @@ class Pool:
             self._tasks.clear()
             self._ended.set()
 
+    def gathering(self) -> contextlib.AbstractContextManager[None]:
+        """Gather what is written to the lines, and write it in one go at the end: for who gives many modems a part.
+
+        Nothing may be awaited inside.
+        """
+        return contextlib.nullcontext() if self._board is None else self._board
+
     def views(self) -> list[ModemView]:
         """Every port, in order of its name."""
         return [self._modems[port].view() for port in sorted(self._modems)]

@@ -29,7 +29,7 @@ class Port(Wire):
     """An open serial line.  `on_octets` gets what was heard, `on_lost` is called once if the line goes.
 
     Neither is called from inside `write`; after `close` neither is called at all.  `written` counts the
-    octets that the line has taken: what still waits here is not in it.
+    octets that the line has taken: what still waits here, or is gathered by the board, is not in it.
     """
 
     def __init__(self, device: serial.Serial, path: str, board: Switchboard | None) -> None:
@@ -74,6 +74,7 @@ class Port(Wire):
 
     def forget_backlog(self) -> None:
         """Drop what the line has not taken yet: it must not follow a question that was given up."""
+        self.forget()
         if self.backlog:
             self.backlog = b""
             self._loop.remove_writer(self.fd)

@@ -9,7 +9,13 @@ about what its quota leaves.  So the two are kept apart.  What is under way on s
 others have none, where it is recipients of which there are enough.
 """
 
+import logging
 from typing import Final
+
+from engine.errors import SubmitRefused
+from engine.traffic import retry
+
+log = logging.getLogger(__name__)
 
 REFUSALS: Final = 3  # in a row, until the first rest
 FIRST_MS: Final = 60_000
@@ -28,8 +34,10 @@ class Rests:
         self.full_ms: dict[int, int] = {}
         self._under_way_ms: dict[int, int] = {}
 
-    def refused(self, sim: int, now_ms: int) -> int:
-        """The SIM refused a part by its own fault; until when it rests, 0 where it does not yet."""
+    def refused(self, sim: int, error: SubmitRefused, now_ms: int) -> int:
+        """A part of the SIM was refused; until when it rests, 0 where it does not yet, or the fault is not its own."""
+        if retry.blame(error.cms, error.cme) is not retry.Blame.SIM:
+            return 0
         refusals = self.refusals.get(sim, 0) + 1
         self.refusals[sim] = refusals
         if refusals < REFUSALS:
@@ -37,6 +45,8 @@ class Rests:
         # Behind a rest the first refusal is enough for the next, twice as long.
         until_ms = now_ms + min(FIRST_MS << min(refusals - REFUSALS, 10), LONGEST_MS)
         self.until_ms[sim] = until_ms
+        rest_s = (until_ms - now_ms) // 1000
+        log.warning("SIM ···%04d refuses one part after the other: it rests for %d s", sim % 10_000, rest_s)
         return until_ms
 
     def full(self, sim: int, until_ms: int) -> None:

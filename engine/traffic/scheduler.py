@@ -27,7 +27,7 @@ from engine.config import Limits
 from engine.errors import ModemError, StoreError, SubmitRefused
 from engine.store.environment import Store
 from engine.store.table import Note
-from engine.traffic import intents, messages, page, retry, sheets, slices
+from engine.traffic import intents, messages, page, sheets, slices
 from engine.traffic.ahead import RECALLED, Ahead
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.lengths import Lengths, parts_of, union
@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
-PATIENCE_LEAST_S: Final = 0.001
-PATIENCE_MOST_S: Final = 0.005
+PATIENCE_LEAST_S: Final = 0.003
+PATIENCE_MOST_S: Final = 0.010
 
 
 class Scheduler:
@@ -61,10 +61,12 @@ class Scheduler:
         random: Random,
         limits: Mapping[int, Limits] | None = None,
         routing: Routing | None = None,
+        gathering: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._routing = routing or Routing(store)
         self._routing.on_change = self._reroute
         self._store = store
+        self._gathering = gathering
         self._now_ms = now_ms
         self._feed_ahead_s = feed_ahead_s
         self._ahead = Ahead(limits or {})
@@ -99,7 +101,7 @@ class Scheduler:
             self._flights.not_sent(flight)
             # What follows it waits with it.
             self._pins.drop(flight.sim, flight.message)
-        self._let_rest(flight.sim, error)
+            self._rests.refused(flight.sim, error, self._now_ms())
         self._flights.land(flight, error)
 
     # -- what the store tells
@@ -202,6 +204,11 @@ class Scheduler:
         )
 
     @property
+    def is_pressed(self) -> bool:
+        """Whether modems wait for parts, and parts for them: this process is what keeps them."""
+        return bool(self._flights.wanting) and self.waiting_parts > 0
+
+    @property
     def waiting_parts(self) -> int:
         """Parts that could go now, were there modems enough."""
         masks = None if self._routing.is_plain else self._masks()
@@ -286,12 +293,11 @@ class Scheduler:
             await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
 
     async def _ripen(self) -> None:
-        """Where a change takes long, wait a little for more, as long as the modems have another part to send meanwhile.
+        """Where a change takes long, wait a little for more: as long as the last one took, at most.
 
-        Parts that take no time would otherwise go one by one, each with a commit of its own.
+        A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
         """
-        patience_s = self._change_s / 3
-        if patience_s < PATIENCE_LEAST_S or self._flights.is_ripe or self._otp_short():
+        if (patience_s := self._change_s) < PATIENCE_LEAST_S or self._flights.is_ripe or self._otp_short():
             return
         self._flights.is_patient = True
         try:
@@ -333,12 +339,13 @@ class Scheduler:
             raise
         flights.settled(landed, self._ahead.flights)
         self._change_s += (clock() - began_s - self._change_s) / 8
-        for (seat, flight), claimed in zip(chosen, claims, strict=True):
-            if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
-                # The modem went, or a change took the part back between its commit and now; the note of that has been
-                # here already, or finds nothing to do.
-                flights.land(flight, ModemError("the modem was not free any more"))
-                flights.want(seat)
+        with self._gathering():
+            for (seat, flight), claimed in zip(chosen, claims, strict=True):
+                if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
+                    # The modem went, or a change took the part back between its commit and now; the note of that has
+                    # been here already, or finds nothing to do.
+                    flights.land(flight, ModemError("the modem was not free any more"))
+                    flights.want(seat)
         return True
 
     def _give_back(self, flight: Flight) -> None:
@@ -467,13 +474,6 @@ class Scheduler:
             due = None if message is None else DUE.find(txn, (message.lane, message.due_ms, identifier))
         if message is not None and due is not None:
             self._line_up(message.lane, message.due_ms, identifier, due)
-
-    def _let_rest(self, sim: int, error: ModemError) -> None:
-        if isinstance(error, SubmitRefused) and retry.blame(error.cms, error.cme) is retry.Blame.SIM:
-            until_ms = self._rests.refused(sim, self._now_ms())
-            if until_ms:
-                rest_s = (until_ms - self._now_ms()) // 1000
-                log.warning("SIM ···%04d refuses one part after the other: it rests for %d s", sim % 10_000, rest_s)
 
     # -- feeding
 

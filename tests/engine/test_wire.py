@@ -192,3 +192,163 @@ def test_two_loops_in_one_process_have_two_switchboards(ends: ExitStack) -> None
     for thread in threads:
         thread.join()
     assert heard == {"one": [b"one."], "two": [b"two."]}
+
+
+@needs_a_switchboard
+def test_several_that_raise_in_one_turn_are_told_as_a_group(ends: ExitStack) -> None:
+    board = Switchboard()
+
+    def fail(_: bytes) -> None:
+        raise ValueError("always")
+
+    for _ in range(3):
+        wire = line(ends)
+        board.add(wire)
+        wire.on_octets = fail
+        wire.far.send(b"OK")
+    with pytest.raises(ExceptionGroup) as raised:
+        board.readable()
+    assert len(raised.value.exceptions) == 3
+
+
+def heard_by_far(wire: Line) -> bytes:
+    try:
+        return wire.far.recv(999)
+    except BlockingIOError:
+        return b""
+
+
+@needs_a_switchboard
+@pytest.mark.parametrize("wires_at_once", [1, 20, MORE_THAN_A_TURN_SERVES])
+def test_what_is_written_in_a_turn_leaves_at_its_end_in_order(ends: ExitStack, wires_at_once: int) -> None:
+    board = Switchboard()
+    wires = [line(ends) for _ in range(wires_at_once)]
+
+    def answer(wire: Line, octets: bytes) -> None:
+        wire.heard.append(octets)
+        for other in wires:
+            other.write(octets)
+            other.write(b";")
+            assert (heard_by_far(other), other.written) == (b"", 0)
+
+    for wire in wires:
+        board.add(wire)
+        wire.on_octets = partial(answer, wire)
+    wires[-1].far.send(b"RING")
+    board.readable()
+    assert [heard_by_far(wire) for wire in wires] == [b"RING;"] * wires_at_once
+    assert [wire.written for wire in wires] == [5] * wires_at_once
+
+
+@needs_a_switchboard
+@pytest.mark.parametrize("wires_at_once", [1, 20])
+def test_what_is_gathered_is_written_once_nobody_gathers_even_if_somebody_failed(
+    ends: ExitStack, wires_at_once: int
+) -> None:
+    board = Switchboard()
+    wires = [line(ends) for _ in range(wires_at_once)]
+
+    def gather() -> None:
+        with board:
+            with board:
+                for wire in wires:
+                    board.add(wire)
+                    wire.write(b"AT")
+            assert [heard_by_far(wire) for wire in wires] == [b""] * wires_at_once
+            raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        gather()
+    assert [heard_by_far(wire) for wire in wires] == [b"AT"] * wires_at_once
+    wires[0].write(b"H")
+    assert heard_by_far(wires[0]) == b"H"
+
+
+@needs_a_switchboard
+def test_what_is_gathered_can_be_pushed_or_forgotten_and_goes_before_its_wire_does(ends: ExitStack) -> None:
+    board = Switchboard()
+    pushed, forgotten, removed, gone, lost = wires = [line(ends) for _ in range(5)]
+    with board:
+        for wire in wires:
+            board.add(wire)
+            wire.write(b"AT")
+        pushed.push()
+        pushed.push()
+        assert (heard_by_far(pushed), pushed.written) == (b"AT", 2)
+        pushed.write(b"H")
+        forgotten.forget()
+        board.remove(removed)
+        removed.write(b"I")
+        assert (heard_by_far(removed), removed.written) == (b"ATI", 3)
+        gone.let_go()
+        lost.is_up = False
+    assert [(heard_by_far(wire), wire.written) for wire in wires] == [(b"H", 3), (b"", 0), (b"", 3), (b"", 0), (b"", 0)]
+
+
+@needs_a_switchboard
+@pytest.mark.parametrize("wires_at_once", [0, 20])
+def test_a_line_that_is_full_or_gone_at_the_end_of_a_gathering_is_told_so(ends: ExitStack, wires_at_once: int) -> None:
+    board = Switchboard()
+    full, fuller, held, gone, *others = wires = [line(ends) for _ in range(4 + wires_at_once)]
+    octets = b"0" * 1_000_000
+    fuller.write(octets)
+    fuller.held.clear()
+    taken = fuller.written
+    gone.far.close()
+    with board:
+        for wire in wires:
+            board.add(wire)
+        full.write(octets)
+        for wire in wires[1:]:
+            wire.write(b"AT")
+        held.backlog = b"ATH"
+    assert 0 < full.written < len(octets)
+    assert full.held == [octets[full.written :]]
+    assert (fuller.held, fuller.written) == ([b"AT"], taken)
+    assert (held.held, held.written) == ([b"AT"], 0)
+    assert (gone.failed, gone.written) == ([errno.EPIPE], 0)
+    assert [heard_by_far(wire) for wire in others] == [b"AT"] * wires_at_once
+
+
+@needs_a_switchboard
+def test_a_number_that_is_used_again_gets_nothing_of_what_was_for_the_line_before(ends: ExitStack) -> None:
+    board = Switchboard()
+    old = line(ends)
+    with board:
+        board.add(old)
+        old.write(b"old")
+        number = old.fd
+        old.is_up = False
+        board.remove(old)
+        old.let_go()
+        old.ours.close()
+        new = line(ends)
+        assert new.fd == number
+        board.add(new)
+    assert heard_by_far(new) == b""
+
+
+@needs_a_switchboard
+def test_who_is_told_of_a_full_line_may_write(ends: ExitStack) -> None:
+    board = Switchboard()
+    other = line(ends)
+
+    class Teller(Line):
+        def hold(self, octets: bytes) -> None:
+            super().hold(octets)
+            other.write(b"full")
+            raise ValueError("so it is")
+
+    wire = line(ends)
+    full = Teller(wire.ours, wire.far)
+    board.add(full)
+    board.add(other)
+
+    def gather() -> None:
+        with board:
+            full.write(b"0" * 1_000_000)
+            other.write(b"is ")
+
+    with pytest.raises(ValueError, match="so it is"):
+        gather()
+    assert heard_by_far(other) == b"is full"

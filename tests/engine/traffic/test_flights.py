@@ -180,7 +180,7 @@ def test_a_part_whose_modem_went_before_it_was_launched_lands_once(air: Air) -> 
 # -- counting
 
 
-def test_a_turn_is_ripe_when_nearly_all_that_want_a_part_have_nothing(air: Air) -> None:
+def test_a_turn_is_ripe_when_nearly_all_modems_want_a_part_and_have_nothing(air: Air) -> None:
     modems = [Modem(air, SIM + number) for number in range(8)]
     for modem in modems:
         modem.ask()
@@ -190,6 +190,13 @@ def test_a_turn_is_ripe_when_nearly_all_that_want_a_part_have_nothing(air: Air) 
     # All have one on the line, and could take another.
     assert len(air.flights.wanting) == 8
     assert not air.flights.is_ripe
+    # Nor is it where nobody wants one yet: they will, before long.
+    air.put(*range(11, 19))
+    air.turn()
+    assert not air.flights.wanting
+    assert not air.flights.is_ripe
+    for modem in modems:
+        modem.send(5)
     for modem in modems[:6]:
         modem.send(5)
     assert not air.flights.is_ripe
@@ -328,7 +335,7 @@ def test_whatever_happens_every_part_comes_down_once_and_the_counts_are_right(ai
     for _ in range(400):
         rack.step()
         idle = sum(not seat.flights for seat in flights.wanting)
-        assert flights.is_ripe == (8 * idle >= 7 * len(flights.wanting))
+        assert flights.is_ripe == (8 * idle >= 7 * len(flights.seats))
         for seat in flights.wanting:
             assert flights.seats[seat.modem] is seat
     for modem in rack.modems:

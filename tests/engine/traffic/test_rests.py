@@ -1,12 +1,15 @@
 """engine/traffic/rests.py: SIMs that are left alone for a while."""
 
+from engine.errors import SubmitRefused
 from engine.traffic.rests import FIRST_MS, LONGEST_MS, REFUSALS, Rests
 
 SIM, OTHER = 1, 2
+BARRED = SubmitRefused("barred", cms=28)
+NO_SUCH_NUMBER = SubmitRefused("no such number", cms=1)
 
 
 def refuse(rests: Rests, times: int, now_ms: int = 0) -> int:
-    return [rests.refused(SIM, now_ms) for _ in range(times)][-1]
+    return [rests.refused(SIM, BARRED, now_ms) for _ in range(times)][-1]
 
 
 def test_a_refusal_or_two_may_be_the_messages_fault() -> None:
@@ -14,6 +17,12 @@ def test_a_refusal_or_two_may_be_the_messages_fault() -> None:
     assert refuse(rests, REFUSALS - 1) == 0
     assert not rests.is_resting(SIM, 0)
     assert rests.next_end_ms(0) is None
+
+
+def test_what_is_the_messages_own_fault_rests_nobody() -> None:
+    rests = Rests()
+    assert [rests.refused(SIM, NO_SUCH_NUMBER, 0) for _ in range(2 * REFUSALS)] == [0] * 2 * REFUSALS
+    assert not rests.refusals
 
 
 def test_refusals_in_a_row_rest_that_sim_alone() -> None:
@@ -28,7 +37,7 @@ def test_refusals_in_a_row_rest_that_sim_alone() -> None:
 def test_each_further_refusal_doubles_the_rest_up_to_a_limit() -> None:
     rests = Rests()
     refuse(rests, REFUSALS)
-    assert rests.refused(SIM, 1000) == 1000 + 2 * FIRST_MS
+    assert rests.refused(SIM, BARRED, 1000) == 1000 + 2 * FIRST_MS
     assert refuse(rests, 40, 5000) == 5000 + LONGEST_MS
 
 
