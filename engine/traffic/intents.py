@@ -39,9 +39,10 @@ class Intent(msgspec.Struct, frozen=True, array_like=True):
 class Unproven(msgspec.Struct, frozen=True, array_like=True):
     """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1.
 
-    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.  `reference` is
-    the part's own, where what the SIM gave next has told that it was tried, else -1.  `following` is what the SIM gave
-    next, as long as nobody knows yet whether its references step by one, else -1.
+    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.  `following` is
+    the SIM's first known reference behind it, or -1: if it was tried, its own lies between the two.  `reference` is
+    its own, where that is known, else -1.  Of two on one SIM the one with the lower `at_ms` was given first; where
+    that is the same nobody knows which was.
     """
 
     number: int
@@ -253,8 +254,13 @@ def mark_refused(
     messages.fail_rest(txn, messages.get(txn, identifier), decision.reason, now_ms)
 
 
-def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int) -> None:
-    """Nobody can prove whether the part went; its message's policy decides what follows."""
+def mark_unknown(
+    txn: Txn, identifier: int, index: int, reason: str, now_ms: int, *, is_order_known: bool = True
+) -> None:
+    """Nobody can prove whether the part went; its message's policy decides what follows.
+
+    `is_order_known` says that its SIM was given it later than all that is unknown on it.
+    """
     message = _closed(txn, identifier, index)
     if message is None:
         return
@@ -263,7 +269,9 @@ def mark_unknown(txn: Txn, identifier: int, index: int, reason: str, now_ms: int
         _requeue(txn, message, index, now_ms, now_ms, counted=True)
         return
     known = sims.find(txn, part.sim)
-    row = Unproven(message.number, known.reference, known.sent, now_ms)
+    # The clock may have been set back meanwhile, and two may be found at once.
+    latest_ms = max((row.at_ms + is_order_known for _, row in UNPROVEN.scan(txn, part.sim)), default=0)
+    row = Unproven(message.number, known.reference, known.sent, max(now_ms, latest_ms))
     UNPROVEN.put(txn, (part.sim, identifier, index), row)
     _change(txn, message, index, msgspec.structs.replace(part, state=State.UNKNOWN), now_ms, reason)
 
@@ -273,18 +281,14 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
 
     None was tried if it follows the last known one at once: they wait again, under every policy.  All were, if it
     leaves room for each: then each one's own reference is known, and a report for it can speak.  Of a SIM that has not
-    been seen to step by one it is said once it has.
+    been seen to step by one it is said once it has.  Where only some were tried, reports tell which (`_follow`).
     """
     known = sims.find(txn, sim)
     rows = [(key, row) for key, row in UNPROVEN.scan(txn, sim) if row.reference < 0]
     since = [(key, row) for key, row in rows if (row.after, row.sent) == (known.reference, known.sent)]
     sims.accepted(txn, sim, reference, len(since))
     if since and known.reference >= 0:
-        if known.is_believed:
-            _decide(txn, sim, known.reference, reference, since, now_ms)
-        else:
-            for key, row in since:
-                UNPROVEN.put(txn, key, msgspec.structs.replace(row, following=reference))
+        _bound(txn, sim, since, known.reference, reference, now_ms if known.is_believed else None)
     if not known.is_believed and sims.find(txn, sim).is_believed:
         waiting: dict[tuple[int, int, int], list[_Unproven]] = {}
         for key, row in rows:
@@ -294,20 +298,28 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
             _decide(txn, sim, after, following, own, now_ms)
 
 
+def _bound(txn: Txn, sim: int, rows: list[_Unproven], after: int, following: int, believed_ms: int | None) -> None:
+    """These unknown parts, if they were tried, had their references between those two; `believed_ms` is now, or None
+    where the SIM has not been seen to step by one."""
+    bounded = [(key, msgspec.structs.replace(row, after=after, following=following)) for key, row in rows]
+    for key, row in bounded:
+        UNPROVEN.put(txn, key, row)
+    if bounded and after >= 0 and following >= 0 and believed_ms is not None:
+        _decide(txn, sim, after, following, bounded, believed_ms)
+
+
 def _decide(txn: Txn, sim: int, after: int, following: int, rows: list[_Unproven], now_ms: int) -> None:
     """The unknown parts between two references of a SIM that steps by one: none of them was tried, or all were."""
     tried = (following - after - 1) % 256
-    ordered = sorted(rows, key=lambda entry: (entry[1].at_ms, entry[0]))
-    for place, ((_, identifier, index), row) in enumerate(ordered):
-        key = (sim, identifier, index)
-        if tried == 0:
-            UNPROVEN.remove(txn, key)
+    if tried == 0:
+        for (_, identifier, index), _ in rows:
+            UNPROVEN.remove(txn, (sim, identifier, index))
             message = messages.get(txn, identifier)
             if message.parts[index].state is State.UNKNOWN:
                 _requeue(txn, message, index, now_ms, now_ms, counted=False)
-        else:
-            own = (after + 1 + place) % 256 if tried == len(rows) else -1
-            UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=own, following=-1))
+    elif tried == len(rows) == len({row.at_ms for _, row in rows}):
+        for place, (key, row) in enumerate(sorted(rows, key=lambda entry: entry[1].at_ms)):
+            UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=(after + 1 + place) % 256))
 
 
 def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
@@ -338,7 +350,7 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
         elif entry is not None and entry.how_far == ACCEPTED:
             mark_sent(txn, identifier, part, entry.reference, now_ms)
         else:
-            mark_unknown(txn, identifier, part, "crash", now_ms)
+            mark_unknown(txn, identifier, part, "crash", now_ms, is_order_known=trusted is not None)
             unknown += 1
     return unknown
 
@@ -384,26 +396,44 @@ def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
 
 def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: int, now_ms: int) -> None:
     """An unknown part did go: a report, or a person, says so."""
-    message = messages.get(txn, identifier)
-    part = message.parts[index]
+    part = messages.get(txn, identifier).parts[index]
     row = UNPROVEN.find(txn, (part.sim, identifier, index))
     UNPROVEN.remove(txn, (part.sim, identifier, index))
+    if reference >= 0 and row is not None:
+        _follow(txn, part.sim, row, reference, now_ms)
+    # Read again: another part of it may have been concluded about.
+    message = messages.get(txn, identifier)
     sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=sent_ms)
     if reference >= 0:
-        if row is not None:
-            _follow(txn, part.sim, row, reference)
         expect_report(txn, message, index, sent)
     _change(txn, message, index, sent, now_ms)
 
 
-def _follow(txn: Txn, sim: int, proven: Unproven, reference: int) -> None:
-    """A part is known to have had `reference`: what was tried on its SIM after it follows that one."""
-    for key, row in UNPROVEN.scan(txn, sim):
-        if (row.after, row.sent) == (proven.after, proven.sent) and row.reference < 0 and row.at_ms > proven.at_ms:
-            UNPROVEN.put(txn, key, msgspec.structs.replace(row, after=reference))
+def _follow(txn: Txn, sim: int, proven: Unproven, reference: int, now_ms: int) -> None:
+    """A part is known to have had `reference`: what its SIM was given before has one before that, or none, and what
+    it was given later one behind it, or none."""
+    after, following = proven.after, proven.following
     known = sims.find(txn, sim)
-    if (known.reference, known.sent) == (proven.after, proven.sent):
+    if (known.reference, known.sent) == (after, proven.sent):
         sims.put(txn, known._replace(reference=reference))
+    is_first = after >= 0 and reference == (after + 1) % 256
+    is_last = following >= 0 and following == (reference + 1) % 256
+    if after >= 0 and following >= 0 and (reference - after - 1) % 256 >= (following - after - 1) % 256:
+        return  # not between the two: this SIM does not step by one
+    earlier: list[_Unproven] = []
+    later: list[_Unproven] = []
+    for key, row in UNPROVEN.scan(txn, sim):
+        if row.reference >= 0 or (row.sent, row.after, row.following) != (proven.sent, after, following):
+            continue
+        # Where nobody knows which of the two came first, only one side may have room for it.
+        if row.at_ms > proven.at_ms or (row.at_ms == proven.at_ms and is_first):
+            later.append((key, row))
+        elif row.at_ms < proven.at_ms or is_last:
+            earlier.append((key, row))
+    believed_ms = now_ms if known.is_believed else None
+    if after >= 0:
+        _bound(txn, sim, earlier, after, reference, believed_ms)
+    _bound(txn, sim, later, reference, following, believed_ms)
 
 
 def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> Message:

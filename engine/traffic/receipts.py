@@ -12,7 +12,7 @@ import msgspec
 from engine import numbers
 from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events, intents, messages
+from engine.traffic import events, intents, messages, sims
 from engine.traffic.intents import INTENTS, REFERENCES, Reference
 from engine.traffic.messages import OnUnknown, State
 
@@ -163,12 +163,16 @@ def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> Expected | None
 def _unproven(txn: Txn, sim: int, report: Report) -> list[Candidate]:
     """The unknown parts to that recipient whose reference could be the report's, oldest first."""
     rows = sorted(intents.unproven(txn, sim), key=lambda entry: (entry[2].at_ms, entry[:2]))
+    is_believed = sims.find(txn, sim).is_believed
     candidates = []
     for identifier, index, row in rows:
         if row.reference >= 0:
             could_be = report.reference == row.reference
         else:
-            alike = sum((other.after, other.sent) == (row.after, row.sent) for _, _, other in rows)
+            between = (row.sent, row.after, row.following)
+            alike = sum((other.sent, other.after, other.following) == between for _, _, other in rows)
+            if is_believed and row.following >= 0:
+                alike = min(alike, (row.following - row.after - 1) % 256)
             could_be = row.after < 0 or (report.reference - row.after - 1) % 256 < alike
         if could_be and _same(report.recipient, row.number):
             candidates.append((identifier, index, row))
