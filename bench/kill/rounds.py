@@ -9,7 +9,10 @@ from typing import Any, Final
 from bench.kill.errand import Errand, addressees
 from bench.kill.sites import Kill
 from bench.kill.stand import Died, Stand
-from bench.kill.verdict import Verdict, differences, is_ended, judge
+from bench.kill.verdict import Verdict, is_ended, judge, undecidable
+from engine import proof
+from engine.store.environment import Store
+from engine.wiring import TABLES
 
 END_S: Final = 40.0
 LOOK_S: Final = 0.03
@@ -150,6 +153,13 @@ class Rounds:
     def _judge(self, errand: Errand, found: list[dict[str, Any]], begin: int, unknown_after: list[int]) -> Verdict:
         numbers = {person.number for person in errand.people}
         parts = [part for part in self.server.submitted(begin) if part.destination in numbers]
+        store = Store(self.server.data, TABLES, read_only=True)
+        try:
+            with store.read() as txn:
+                undecided = undecidable(txn, parts)
+                checked = [f"check: {line}" for line in proof.differences(txn)]
+        finally:
+            store.close()
         verdict = judge(
             errand.people,
             errand.promised,
@@ -158,6 +168,7 @@ class Rounds:
             policy=errand.policy,
             modems=self.server.modems,
             unknown_after=unknown_after,
+            undecidable=undecided,
         )
-        verdict.broken += differences(self.server.data)
+        verdict.broken += checked
         return verdict

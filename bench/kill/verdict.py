@@ -1,14 +1,16 @@
 """The verdict: what the ledger and the store say of a round, held against what was promised."""
 
 from collections import Counter, defaultdict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.kill.errand import Addressee
 from bench.rig import Submitted
-from engine import proof
-from engine.store.environment import Store
-from engine.wiring import TABLES
+from engine import numbers
+from engine.store.table import Txn
+from engine.traffic import messages
+from engine.traffic.intents import UNPROVEN
 
 ENDED: Final = frozenset({"delivered", "undelivered", "suppressed", "cancelled", "expired", "failed"})
 _OPEN_PARTS: Final = ("accepted", "queued", "held", "sending", "sent")
@@ -54,8 +56,12 @@ def judge(
     policy: str,
     modems: int,
     unknown_after: list[int],
+    undecidable: Set[str] = frozenset(),
 ) -> Verdict:
-    """Hold the messages that the server shows and the parts that the network took against the promises."""
+    """Hold the messages that the server shows and the parts that the network took against the promises.
+
+    `undecidable` are refs of messages that may stay unknown under await_report.
+    """
     kills = len(unknown_after)
     verdict = Verdict(kills=kills, unknown_after=unknown_after)
     states = {message["client_ref"]: message["state"] for message in found}
@@ -77,7 +83,7 @@ def judge(
             verdict.lost.append(person.ref)
         if own and not state:
             verdict.broken.append(f"{person.ref} went, and the store does not know it")
-        if state == "unknown" and policy == "await_report":
+        if state == "unknown" and policy == "await_report" and person.ref not in undecidable:
             verdict.broken.append(f"{person.ref} is unknown, though what went was reported and its SIM has sent since")
         if state and state not in ("delivered", "unknown"):
             verdict.broken.append(f"{person.ref} ended as {state}")
@@ -95,11 +101,16 @@ def judge(
     return verdict
 
 
-def differences(data: Any) -> list[str]:
-    """What `carillon check` would find."""
-    store = Store(data, TABLES, read_only=True)
-    try:
-        with store.read() as txn:
-            return [f"check: {line}" for line in proof.differences(txn)]
-    finally:
-        store.close()
+def undecidable(txn: Txn, parts: list[Submitted]) -> set[str]:
+    """Refs of the messages of which nobody can know more: between two references of a SIM some of the unknown parts to
+    one number were tried and others were not.  A report names the number and the reference, not the part.
+    """
+    went = {(part.destination, (part.header or (0, 1, 1))[2]) for part in parts}
+    between: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+    for (sim, identifier, index), row in UNPROVEN.scan(txn):
+        between[sim, row.number, row.sent, row.after, row.following].append((identifier, index))
+    found, known = set[int](), set[int]()
+    for (_, number, *_), unknown in between.items():
+        tried = sum((numbers.from_key(number), index + 1) in went for _, index in unknown)
+        (found if 0 < tried < len(unknown) else known).update(identifier for identifier, _ in unknown)
+    return {messages.get(txn, identifier).client_ref for identifier in found - known}
