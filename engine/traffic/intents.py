@@ -312,14 +312,19 @@ def _decide(txn: Txn, sim: int, after: int, following: int, rows: list[_Unproven
     """The unknown parts between two references of a SIM that steps by one: none of them was tried, or all were."""
     tried = (following - after - 1) % 256
     if tried == 0:
-        for (_, identifier, index), _ in rows:
-            UNPROVEN.remove(txn, (sim, identifier, index))
-            message = messages.get(txn, identifier)
-            if message.parts[index].state is State.UNKNOWN:
-                _requeue(txn, message, index, now_ms, now_ms, counted=False)
+        wait_again(txn, sim, [(identifier, index) for (_, identifier, index), _ in rows], now_ms)
     elif tried == len(rows) == len({row.at_ms for _, row in rows}):
         for place, (key, row) in enumerate(sorted(rows, key=lambda entry: entry[1].at_ms)):
             UNPROVEN.put(txn, key, msgspec.structs.replace(row, reference=(after + 1 + place) % 256))
+
+
+def wait_again(txn: Txn, sim: int, parts: list[tuple[int, int]], now_ms: int) -> None:
+    """These unknown parts of a SIM, by message and place, were never tried: they go again, under every policy."""
+    for identifier, index in parts:
+        UNPROVEN.remove(txn, (sim, identifier, index))
+        message = messages.get(txn, identifier)
+        if message.parts[index].state is State.UNKNOWN:
+            _requeue(txn, message, index, now_ms, now_ms, counted=False)
 
 
 def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:

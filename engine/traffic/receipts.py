@@ -188,6 +188,7 @@ def _prove_all(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> 
         if _expected(txn, sim, early, at_ms) is None and _unproven(txn, sim, early) == candidates:
             reports[early.reference] = (key, early)
     if len(reports) != len(candidates):
+        _rule_out(txn, sim, candidates, now_ms)
         return
     after = candidates[0][2].after
     in_order = sorted(reports, key=lambda reference: (reference - after - 1) % 256)
@@ -195,6 +196,30 @@ def _prove_all(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> 
         key, early = reports[reference]
         EARLY.remove(txn, key)
         _prove(txn, sim, candidate, early, early.service_centre_time_ms or now_ms, now_ms)
+
+
+def _rule_out(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> None:
+    """Nobody can tell which of the candidates went; but where reports to them and others name every reference that
+    their SIM gave meanwhile, what went to anybody else was never tried.
+    """
+    first = candidates[0][2]
+    between = (first.sent, first.after, first.following)
+    if first.reference >= 0 or min(between) < 0 or not sims.find(txn, sim).is_believed:
+        return
+    told: dict[int, str] = {}
+    for _, early in EARLY.scan(txn, sim):
+        own = {(row.sent, row.after, row.following) for _, _, row in _unproven(txn, sim, early)}
+        if own == {between} and _expected(txn, sim, early, early.service_centre_time_ms or now_ms) is None:
+            told[early.reference] = early.recipient
+    if len(told) == (first.following - first.after - 1) % 256:
+        others = [
+            (identifier, index)
+            for identifier, index, row in intents.unproven(txn, sim)
+            if row.reference < 0
+            and (row.sent, row.after, row.following) == between
+            and not any(_same(recipient, row.number) for recipient in told.values())
+        ]
+        intents.wait_again(txn, sim, others, now_ms)
 
 
 def _prove(txn: Txn, sim: int, candidate: Candidate, report: Report, at_ms: int, now_ms: int) -> None:

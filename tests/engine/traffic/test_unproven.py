@@ -130,6 +130,31 @@ def test_of_two_to_one_number_one_of_which_was_tried_nobody_can_say_which(sim: S
     assert in_line(sim.store) == []
 
 
+@pytest.mark.parametrize("tried", [0, 1])
+def test_what_went_to_somebody_else_than_every_report_names_was_never_tried(sim: Sim, tried: int) -> None:
+    """A chain of kills has found this one too: nobody can tell which of the two to one number went."""
+    pair = [sim.lose(is_tried=place == tried) for place in range(2)]
+    other = sim.lose(OTHER_NUMBER, is_tried=False)
+    sim.report(sim.tried[pair[tried]])
+    assert in_line(sim.store) == []
+    sim.send_on()
+    assert [state(sim.store, one) for one in (*pair, other)] == [UNKNOWN, UNKNOWN, QUEUED]
+    assert in_line(sim.store) == [other]
+    assert differences(sim.store) == []
+
+
+def test_while_a_reference_has_no_report_it_may_be_anybodys(sim: Sim) -> None:
+    pair = [sim.lose(is_tried=place == 0) for place in range(2)]
+    other = sim.lose(OTHER_NUMBER, is_tried=True)
+    sim.report(sim.tried[pair[0]])
+    sim.send_on(3)
+    assert [state(sim.store, one) for one in (*pair, other)] == [UNKNOWN, UNKNOWN, UNKNOWN]
+    assert in_line(sim.store) == []
+    sim.report(sim.tried[other], OTHER_NUMBER)
+    assert state(sim.store, other) is DELIVERED
+    assert in_line(sim.store) == []
+
+
 def test_a_sim_that_was_hardly_seen_sends_nothing_again_before_it_has_been_seen_to_step(store: Store) -> None:
     sim = Sim.__new__(Sim)
     sim.store, sim.reference, sim.tried = store, 9, {}
