@@ -57,6 +57,8 @@ class Flights:
     is_called: bool
     is_patient: bool
     @property
+    def has_idle(self) -> bool: ...
+    @property
     def is_ripe(self) -> bool: ...
     def __new__(
         cls,

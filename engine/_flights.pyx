@@ -208,6 +208,11 @@ cdef class Flights:
         """Whether nearly all modems want a part and have nothing to do: no more will come by waiting."""
         return self._is_ripe()
 
+    @property
+    def has_idle(self):
+        """Whether a modem wants a part and has nothing to do."""
+        return self.idle > 0
+
     cdef bint _is_ripe(self) noexcept:
         return 8 * self.idle >= 7 * len(self.seats)
 

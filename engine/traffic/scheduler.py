@@ -33,6 +33,7 @@ from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Fe
 from engine.traffic.lengths import Lengths, parts_of, union
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
+from engine.traffic.patience import Patience
 from engine.traffic.pins import Pins
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
@@ -44,8 +45,6 @@ log = logging.getLogger(__name__)
 
 LINE_PARTS: Final = 20_000  # more than this need not wait in memory, however fast the rack is
 LINE_MOST: Final = 10 * LINE_PARTS  # with what waits for a SIM that is not there
-PATIENCE_LEAST_S: Final = 0.003
-PATIENCE_MOST_S: Final = 0.010
 
 
 class Scheduler:
@@ -86,7 +85,7 @@ class Scheduler:
         self.on_given = self._flights.on_given
         self.on_done = self._flights.on_done
         self.on_lost = self._flights.on_lost
-        self._change_s = 0.0  # what a turn's change took lately
+        self._patience = Patience()
         self._turning = False
         self._stopping = False
         store.beside = self._ahead
@@ -293,15 +292,14 @@ class Scheduler:
             await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
 
     async def _ripen(self) -> None:
-        """Where a change takes long, wait a little for more: as long as the last one took, at most.
-
-        A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
-        """
-        if (patience_s := self._change_s) < PATIENCE_LEAST_S or self._flights.is_ripe or self._otp_short():
+        """Wait a little for more to come, where that keeps nobody."""
+        flights = self._flights
+        wait_s = self._patience.wait_s(flights.has_idle, self.rate_per_s(), len(flights.seats))
+        if not wait_s or flights.is_ripe or self._otp_short():
             return
         self._flights.is_patient = True
         try:
-            await self._doze(min(patience_s, PATIENCE_MOST_S))
+            await self._doze(wait_s)
         finally:
             self._flights.is_patient = False
 
@@ -338,7 +336,7 @@ class Scheduler:
                 flights.want(seat)
             raise
         flights.settled(landed, self._ahead.flights)
-        self._change_s += (clock() - began_s - self._change_s) / 8
+        self._patience.took(clock() - began_s)
         with self._gathering():
             for (seat, flight), claimed in zip(chosen, claims, strict=True):
                 if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):
