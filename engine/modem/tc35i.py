@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 import traceback
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -84,6 +85,8 @@ class Modem(Hand):
         self._unplugged = asyncio.Event()
         self._fault: ModemError | None = None
         self._ladder = Ladder(settings.quarantine_first_s, settings.quarantine_limit_s)
+        self._questions = (self._check_listening, self._check_network, self._look_at_signal, self._look_for_missed)
+        self._next_question = 0
         self._poll_is_due = False
         self._poll_timer: asyncio.TimerHandle | None = None
         self._must_set_line = False
@@ -262,7 +265,8 @@ class Modem(Hand):
         self._bell.clear()
         self.phase = BUSY
         self._show_ready()
-        self._set_poll_timer()
+        # Modems that began together do not ask together.
+        self._set_poll_timer(zlib.crc32(self.port.encode()) / (1 << 32))
         while True:
             await self._attend(dialogue)
             self._rest(dialogue)
@@ -289,23 +293,36 @@ class Modem(Hand):
                 await self._poll(dialogue)
 
     async def _poll(self, dialogue: Dialogue) -> None:
-        """Housekeeping: still listening, still registered, how strong, and was an indication missed?"""
+        """Housekeeping, one question at a time: between two parts there is room for one, not for four."""
         self._poll_is_due = False
+        await self._questions[self._next_question](dialogue)
+        self._next_question = (self._next_question + 1) % len(self._questions)
+        if not self._next_question:
+            self._ladder.note_housekeeping()
+        self._set_poll_timer(1.0)
+
+    async def _check_listening(self, dialogue: Dialogue) -> None:
         if not await startup.is_listening(dialogue):
             await startup.set_line(dialogue, self._settings)
             await startup.set_messages(dialogue)
+            # What came meanwhile was not told.
+            self._inbox.note_list()
+
+    async def _check_network(self, dialogue: Dialogue) -> None:
         if not await startup.is_registered(dialogue):
             self._leave_service("no network")
             await startup.find_network(dialogue, self._settings, self._show)
             if self._has_restarted:
                 raise Fault("the module restarted", Rung.START)
             self.phase = BUSY
-        self._surroundings = replace(self._surroundings, signal_dbm=await startup.read_signal(dialogue))
         self._show_ready()
+
+    async def _look_at_signal(self, dialogue: Dialogue) -> None:
+        self._surroundings = replace(self._surroundings, signal_dbm=await startup.read_signal(dialogue))
+
+    async def _look_for_missed(self, dialogue: Dialogue) -> None:
         self._inbox.note_list()
         await self._inbox.collect(dialogue)
-        self._ladder.note_housekeeping()
-        self._set_poll_timer()
 
     def _has_business(self) -> bool:
         return (
@@ -419,10 +436,11 @@ class Modem(Hand):
         self._poll_is_due = True
         self._call_task_if_business()
 
-    def _set_poll_timer(self) -> None:
+    def _set_poll_timer(self, share: float) -> None:
         if self._poll_timer is not None:
             self._poll_timer.cancel()
-        self._poll_timer = asyncio.get_running_loop().call_later(self._settings.poll_s, self._poll_now)
+        wait_s = share * self._settings.poll_s / len(self._questions)
+        self._poll_timer = asyncio.get_running_loop().call_later(wait_s, self._poll_now)
 
     def _leave_service(self, reason: str) -> None:
         if self.phase == OUT:
