@@ -1,5 +1,7 @@
 /* How long things took: the clock, and so many durations that a percentile of them is exact. */
 
+#pragma once
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

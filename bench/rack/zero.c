@@ -1,12 +1,15 @@
 /* zero: a rack of simulated TC35i on pseudo-terminals, as fast as one thread of C makes it.
 
-   zero --modems N --dir DIR [--latency-ms L] [--ledger FILE] [--reports 1]
+   zero --modems N --dir DIR [--latency-ms L] [--spread 1] [--ledger FILE] [--reports 1]
 
    It owns DIR: the links modem-00, modem-01 ... to the terminals; `parts`, two numbers of eight octets, the parts that
    were accepted and those in the air, which may be mapped by who waits for a number of them; and `rack.json`, which is
    there once the links are.  It answers what a start-up asks and takes AT+CMGS, no more: engine.sim is the simulator that knows what else a
-   TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part.  With --reports 1 a part that
-   asks for a status report is delivered at once, and the report stored and indicated behind the OK.
+   TC35i does.  L milliseconds pass between the Ctrl-Z of a part and its result, the same for every part; with
+   --spread 1 a modem's first part takes up to twice as long, so that they do not go on all landing at once.  With
+   --reports 1 a part that asks for a status report is delivered at once, and the report stored and indicated behind
+   the OK.  The ledger says of each part when its AT+CMGS and its Ctrl-Z came and when the result was given, by
+   CLOCK_MONOTONIC in ns.
 
    A line of JSON with what was measured is written on SIGTERM and SIGINT, which end it, and on SIGUSR1, after which
    it measures anew.  A server may be killed: a slave stays open here, and a prompt stays open as on the real one. */
@@ -23,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -31,6 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "air.h"
+#include "folder.h"
 #include "measure.h"
 #include "reports.h"
 
@@ -60,7 +64,8 @@ struct modem {
     char typed[TYPED_OCTETS];
     char pdu[ENTRY_OCTETS + 1];
     /* What is measured; the clock is CLOCK_MONOTONIC in ns. */
-    int64_t given_ns, due_ns, first_ns, last_ns, air_ns, ok_ns;
+    int64_t asked_ns, given_ns, first_ns, last_ns, air_ns, ok_ns;
+    int64_t longer_ns; /* so much longer its next part is in the air */
     bool asked_else; /* something but AT+CMGS was asked since the last result */
     uint64_t parts;
     struct reports *reports; /* NULL: it gives none */
@@ -74,8 +79,7 @@ static uint64_t *parts_seen, *parts_flying;
 static uint64_t refused, lost_octets, lost_reports;
 static struct gaps all_gaps, direct_gaps;
 static int timer_fd, signals_fd;
-/* Parts in the air, in the order in which they land: they all take as long. */
-static int air[MOST_MODEMS], air_first, air_count;
+static struct air air;
 static struct rusage used_before;
 
 /* -- what is measured */
@@ -166,8 +170,10 @@ static void write_ledger(struct modem *modem, int reference) {
     char *tpdu = tpdu_of(modem);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    fprintf(ledger, "{\"at_ms\": %lld, \"modem\": \"modem-%02d\", \"reference\": %d, \"tpdu\": \"%.2s%02X%s\"}\n",
+    fprintf(ledger, "{\"at_ms\": %lld, \"modem\": \"modem-%02d\", \"reference\": %d, \"tpdu\": \"%.2s%02X%s\", ",
             now.tv_sec * 1000LL + now.tv_nsec / 1000000, (int)(modem - modems), reference, tpdu, reference, tpdu + 4);
+    fprintf(ledger, "\"asked_ns\": %lld, \"given_ns\": %lld, \"landed_ns\": %lld}\n", (long long)modem->asked_ns,
+            (long long)modem->given_ns, (long long)modem->last_ns);
 }
 
 /* Store and indicate what waits, as far as there is room; it stands behind a final result. */
@@ -181,7 +187,6 @@ static void indicate(struct modem *modem) {
 static void land(struct modem *modem) {
     int reference = modem->reference;
     modem->reference = (reference + 1) & 0xff;
-    if (ledger) write_ledger(modem, reference);
     modem->state = COMMAND;
     modem->parts++;
     (*parts_seen)++;
@@ -191,6 +196,7 @@ static void land(struct modem *modem) {
     modem->air_ns += modem->last_ns - modem->given_ns;
     modem->asked_else = false;
     say(modem, said, length);
+    if (ledger) write_ledger(modem, reference);
     if (!modem->reports) return;
     /* TP-SRR, and behind the reference the address. */
     char *tpdu = tpdu_of(modem);
@@ -218,10 +224,10 @@ static void give(struct modem *modem, int64_t heard_ns) {
         return;
     }
     modem->state = AIR;
-    modem->due_ns = heard_ns + latency_ns;
-    air[(air_first + air_count++) % count_modems] = modem - modems;
-    *parts_flying = air_count;
-    if (air_count == 1) set_timer(modem->due_ns);
+    int64_t due_ns = heard_ns + latency_ns + modem->longer_ns;
+    modem->longer_ns = 0;
+    if (air_add(&air, modem - modems, due_ns)) set_timer(due_ns);
+    *parts_flying = air.count;
 }
 
 static void begin_again(struct modem *modem) {
@@ -251,6 +257,7 @@ static void obey(struct modem *modem, const char *command, int64_t heard_ns) {
     int number = modem - modems + 1;
     if (!strncmp(command, "+CMGS=", 6)) {
         modem->declared = atoi(command + 6);
+        modem->asked_ns = heard_ns;
         if (modem->ok_ns) {
             note_gap(&all_gaps, heard_ns - modem->ok_ns);
             if (!modem->asked_else) note_gap(&direct_gaps, heard_ns - modem->ok_ns);
@@ -362,14 +369,15 @@ static void hear(struct modem *modem, const char *octets, size_t length, int64_t
 static void land_due(void) {
     uint64_t fired;
     if (read(timer_fd, &fired, sizeof fired) < 0 && errno != EAGAIN) die("timer");
-    while (air_count) {
-        struct modem *modem = modems + air[air_first];
-        if (modem->due_ns > now_ns()) {
-            set_timer(modem->due_ns);
+    while (air.count) {
+        struct flight next = *air_at(&air, 0);
+        if (next.due_ns > now_ns()) {
+            set_timer(next.due_ns);
             return;
         }
-        air_first = (air_first + 1) % count_modems;
-        *parts_flying = --air_count;
+        air_take(&air);
+        *parts_flying = air.count;
+        struct modem *modem = modems + next.modem;
         if (modem->state != AIR) continue;
         land(modem);
         if (modem->typed_length) {
@@ -382,7 +390,7 @@ static void land_due(void) {
     }
 }
 
-/* -- the folder */
+/* -- the ports */
 
 static void plug(struct modem *modem, const char *folder) {
     char name[64], link[4096];
@@ -396,35 +404,6 @@ static void plug(struct modem *modem, const char *folder) {
     unlink(link);
     if (symlink(name, link)) die(link);
     begin_again(modem);
-}
-
-static void map_parts(const char *folder) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/parts", folder);
-    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0 || ftruncate(file, 2 * sizeof *parts_seen)) die(path);
-    parts_seen = mmap(NULL, 2 * sizeof *parts_seen, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (parts_seen == MAP_FAILED) die(path);
-    parts_flying = parts_seen + 1;
-}
-
-static void describe(const char *folder) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/rack.json", folder);
-    FILE *file = fopen(path, "w");
-    if (!file) die(path);
-    fprintf(file, "{\"pid\": %d, \"modems\": %d}\n", getpid(), count_modems);
-    fclose(file);
-}
-
-static void clear_away(const char *folder) {
-    char path[4096];
-    for (int at = 0; at < count_modems; at++) {
-        snprintf(path, sizeof path, "%s/modem-%02d", folder, at);
-        unlink(path);
-    }
-    snprintf(path, sizeof path, "%s/rack.json", folder);
-    unlink(path);
 }
 
 static int hear_signals(void) {
@@ -470,18 +449,19 @@ static void run(int epoll) {
 int main(int count, char **words) {
     const char *folder = NULL, *ledger_path = NULL;
     double latency_ms = 0;
-    bool has_reports = false;
+    bool has_reports = false, is_spread = false;
     for (int at = 1; at + 1 < count; at += 2) {
         const char *name = words[at], *value = words[at + 1];
         if (!strcmp(name, "--modems")) count_modems = atoi(value);
         else if (!strcmp(name, "--dir")) folder = value;
         else if (!strcmp(name, "--latency-ms")) latency_ms = atof(value);
+        else if (!strcmp(name, "--spread")) is_spread = atoi(value);
         else if (!strcmp(name, "--ledger")) ledger_path = value;
         else if (!strcmp(name, "--reports")) has_reports = atoi(value);
         else count_modems = -1;
     }
     if (!folder || count_modems < 1 || count_modems > MOST_MODEMS || latency_ms < 0 || count % 2 == 0) {
-        fprintf(stderr, "zero --modems N --dir DIR [--latency-ms L] [--ledger FILE] [--reports 1]\n");
+        fprintf(stderr, "zero --modems N --dir DIR [--latency-ms L] [--spread 1] [--ledger FILE] [--reports 1]\n");
         return 2;
     }
     latency_ns = latency_ms * 1e6;
@@ -490,18 +470,21 @@ int main(int count, char **words) {
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     signals_fd = hear_signals();
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!modems || timer_fd < 0 || signals_fd < 0 || epoll < 0) die("start");
+    air_make(&air, count_modems);
+    if (!modems || !air.ring || timer_fd < 0 || signals_fd < 0 || epoll < 0) die("start");
     watch(epoll, timer_fd, &timer_fd);
     watch(epoll, signals_fd, &signals_fd);
-    map_parts(folder);
+    parts_seen = map_parts(folder);
+    parts_flying = parts_seen + 1;
     for (struct modem *modem = modems; modem < modems + count_modems; modem++) {
         plug(modem, folder);
+        if (is_spread) modem->longer_ns = latency_ns * (modem - modems) / count_modems;
         if (has_reports && !(modem->reports = calloc(1, sizeof *modem->reports))) die("memory");
         watch(epoll, modem->master, modem);
     }
-    describe(folder);
+    describe(folder, count_modems);
     getrusage(RUSAGE_SELF, &used_before);
     run(epoll);
-    clear_away(folder);
+    clear_away(folder, count_modems);
     return 0;
 }

@@ -9,25 +9,48 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from bench import baseline
 from bench.rack import building
 
 _START_S: Final = 10.0
 _NUMBERS: Final = struct.Struct("=QQ")  # parts that were taken, parts in the air
 
 
+class Taken(NamedTuple):
+    """A part of the ledger: whom it is for, and when AT+CMGS, Ctrl-Z and result were; CLOCK_MONOTONIC in seconds."""
+
+    modem: str
+    destination: str
+    asked_s: float
+    given_s: float
+    landed_s: float
+
+
 class Zero:
-    """`modems` simulated TC35i under `folder`, each part `latency_ms` in the air.  Raises RuntimeError if it dies."""
+    """`modems` simulated TC35i under `folder`, each part `latency_ms` in the air.  Raises RuntimeError if it dies.
+
+    `spread` makes the first part of each longer, so that they do not go on all landing at once.
+    """
 
     def __init__(
-        self, folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None, reports: bool = False
+        self,
+        folder: Path,
+        modems: int,
+        *,
+        latency_ms: float = 0,
+        ledger: Path | None = None,
+        reports: bool = False,
+        spread: bool = False,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.modems = modems
+        self.ledger = ledger
         command = [str(building.program("zero")), "--modems", str(modems), "--dir", str(folder)]
         command += ["--latency-ms", str(latency_ms), "--reports", str(int(reports))]
+        command += ["--spread", str(int(spread))]
         if ledger is not None:
             command += ["--ledger", str(ledger)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -69,6 +92,17 @@ class Zero:
         self._process.send_signal(signal.SIGUSR1)
         return self._read()
 
+    def taken(self) -> list[Taken]:
+        """Every part that has its result, as far as the ledger was written when it was last asked what it measured."""
+        assert self.ledger is not None
+        found = []
+        for line in self.ledger.read_text().splitlines():
+            entry = json.loads(line)
+            destination = baseline.decode_submit(bytes.fromhex(entry["tpdu"])).destination
+            asked_s, given_s, landed_s = (entry[name] / 1e9 for name in ("asked_ns", "given_ns", "landed_ns"))
+            found.append(Taken(entry["modem"], destination, asked_s, given_s, landed_s))
+        return found
+
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -93,10 +127,16 @@ class Zero:
 
 @contextmanager
 def zero(
-    folder: Path, modems: int, *, latency_ms: float = 0, ledger: Path | None = None, reports: bool = False
+    folder: Path,
+    modems: int,
+    *,
+    latency_ms: float = 0,
+    ledger: Path | None = None,
+    reports: bool = False,
+    spread: bool = False,
 ) -> Iterator[Zero]:
     """A rack that is cleared away at the end, whatever happens."""
-    made = Zero(folder, modems, latency_ms=latency_ms, ledger=ledger, reports=reports)
+    made = Zero(folder, modems, latency_ms=latency_ms, ledger=ledger, reports=reports, spread=spread)
     try:
         yield made
     finally:

@@ -151,6 +151,38 @@ def test_the_air_takes_as_long_as_it_is_told(tmp_path: Path) -> None:
     assert found["air_s"] >= 0.05
 
 
+def test_the_ledger_says_when_a_part_came_and_when_its_air_ended(tmp_path: Path) -> None:
+    with zero(tmp_path / "slow", 1, latency_ms=50, ledger=tmp_path / "ledger") as rack:
+        host = Host(rack.folder / "modem-00")
+        began_s = time.monotonic()
+        host.submit(*part())
+        ended_s = time.monotonic()
+        host.close()
+        rack.measured()
+        (taken,) = rack.taken()
+    assert (taken.modem, taken.destination) == ("modem-00", "+8613800000007")
+    assert began_s < taken.asked_s <= taken.given_s < taken.landed_s < ended_s
+    assert taken.landed_s - taken.given_s >= 0.05
+
+
+def test_the_first_part_of_a_modem_that_is_spread_is_longer_in_the_air(tmp_path: Path) -> None:
+    with zero(tmp_path / "slow", 2, latency_ms=40, ledger=tmp_path / "ledger", spread=True) as rack:
+        # The one that lands last begins first.
+        hosts = [Host(rack.folder / name) for name in ("modem-01", "modem-00")]
+        pdu, length = part()
+        for host in hosts:
+            host.say(b"AT+CMGS=%d\r" % length)
+            host.hear(b"> ")
+            host.say(pdu.encode() + b"\x1a")
+        for host in hosts:
+            host.hear(b"OK\r\n")
+            host.close()
+        rack.measured()
+        air_s = {taken.modem: taken.landed_s - taken.given_s for taken in rack.taken()}
+    assert air_s["modem-00"] >= 0.04
+    assert air_s["modem-01"] >= 0.06
+
+
 def test_who_waits_for_parts_in_the_air_is_told_how_many_there_are(tmp_path: Path) -> None:
     with zero(tmp_path / "slow", 2, latency_ms=3_600_000) as rack:
         for place, name in enumerate(("modem-00", "modem-01"), 1):
