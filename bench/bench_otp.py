@@ -242,7 +242,8 @@ async def main(arguments: Sequence[str]) -> None:
             for place in range(chosen.runs):
                 with tempfile.TemporaryDirectory(dir=root) as folder:
                     runs.append(run(Path(folder), disk, chosen, chosen.seed + place))
-            busy = f"{chosen.modems} modems busy {'in step' if chosen.in_step else 'in turn'}"
+            order = "in step" if chosen.in_step else "in turn"
+            busy = f"{chosen.modems} modems busy {order}" if chosen.modems > 1 else "one modem busy"
             title = f"otp, {chosen.messages} messages, {busy}, {chosen.latency_ms:g} ms in the air"
             missed += report(f"{title}; {told}", targets(chosen, slow=bool(disk.slow_ms)), runs)
     if missed:
