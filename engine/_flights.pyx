@@ -89,7 +89,7 @@ cdef class Flight:
     """One part that a SIM shall send: chosen, then claimed (`job`), then landed (`reference`, or `error`).
 
     `known` is what stood with it in the line, None where it came from those that are pinned to the SIM.
-    `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: nobody asks),
+    `at_ms` is when it was claimed, `given_ms` when the first octet of its PDU was about to be written (0: not yet),
     `counted_ms` from when its SIM's quotas count it (0: from `at_ms`).
     """
 
@@ -161,11 +161,10 @@ cdef class Flights:
     cdef dict rests_until
     cdef dict rests_full
     cdef dict lines
-    cdef bint times_matter
     cdef Py_buffer memory
     cdef bint has_memory
 
-    def __cinit__(self, page, rests, now_ms, wake, reload, settle_error, bint times_matter):
+    def __cinit__(self, page, rests, now_ms, wake, reload, settle_error):
         self.seats = {}
         self.wanting = {}
         self.landed = []
@@ -181,7 +180,6 @@ cdef class Flights:
         self.wake = wake
         self.reload = reload
         self.settle_error = settle_error
-        self.times_matter = times_matter
         PyObject_GetBuffer(page.memory, &self.memory, PyBUF_WRITABLE)
         self.has_memory = True
 
@@ -285,8 +283,7 @@ cdef class Flights:
         cdef PageLine line = self._line(flight.sim)
         if line.at == NULL:
             line.at = <uint8_t*>self.memory.buf + <Py_ssize_t>self.page.line_of(flight.sim)
-        if self.times_matter:
-            flight.given_ms = self.now_ms()
+        flight.given_ms = self.now_ms()
         # What stands in the other place may have no committed outcome yet.
         line.turn = 1 - line.turn
         line.number += 1
@@ -413,7 +410,8 @@ cdef class Flights:
     def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose):
         """[(seat, flight)] for the seats that want a part; those are wanting no more.
 
-        One that has nothing gets two, once all others have one: it sends the first at once, and is ahead with the next.
+        Those that have nothing choose first.  Each of them gets two, once all others have one: it sends the first at
+        once, and is ahead with the next.
         Messages are pinned to SIMs by `pins` (message -> SIM) and `pinned` (SIM -> messages); where a SIM has any of
         its own, `choose(seat, mask, now_ms)` says which part it sends, a flight or None.  `masks` are the route classes
         that each SIM may send, None where that is all of them.
@@ -424,7 +422,7 @@ cdef class Flights:
         cdef Flight last
         cdef Flight flight
         cdef bint is_empty = False
-        for entry in list(self.wanting):
+        for entry in self._in_order():
             seat = <Seat>entry
             last = seat.last()
             if last is not None and not last.job.is_begun:
@@ -458,6 +456,13 @@ cdef class Flights:
             else:
                 is_empty = masks is None
         return chosen
+
+    cdef list _in_order(self):
+        """The seats that want a part, those with nothing first: the others have a wait before it."""
+        if not 0 < self.idle < len(self.wanting):
+            return list(self.wanting)
+        idle = [seat for seat in self.wanting if (<Seat>seat).first is None]
+        return idle + [seat for seat in self.wanting if (<Seat>seat).first is not None]
 
     cdef Flight _pop(self, line, dict pins, dict pinned, uint64_t sim, mask, int64_t now_ms):
         """The part whose turn it is on a SIM without any of its own; None where there is none."""

@@ -35,6 +35,7 @@ from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message,
 from engine.traffic.page import Page
 from engine.traffic.patience import Patience
 from engine.traffic.pins import Pins
+from engine.traffic.precedence import Precedence
 from engine.traffic.rate import Rate
 from engine.traffic.rests import Rests
 from engine.traffic.routing import ANY, Routing
@@ -78,9 +79,8 @@ class Scheduler:
         self._feeder = Feeder(store, feed, now_ms, self._lacks)
         self._wake = asyncio.Event()
         self._rate = Rate()
-        self._flights = Flights(
-            self._page, self._rests, now_ms, self._wake.set, self._reload, self._settle_error, bool(limits)
-        )
+        self._flights = Flights(self._page, self._rests, now_ms, self._wake.set, self._reload, self._settle_error)
+        self._precedence = Precedence(self._line, self._flights, self._rests, self._masks)
         self.on_wanted = self._flights.on_wanted
         self.on_given = self._flights.on_given
         self.on_done = self._flights.on_done
@@ -271,7 +271,7 @@ class Scheduler:
             self._wake.clear()
             flights.is_called = False
             waits = len(self._line) or self._pins.are_any
-            if flights.landed or (flights.wanting and waits) or self._otp_short():
+            if flights.landed or (flights.wanting and waits) or self._precedence.short(self._now_ms()):
                 await self._ripen()
                 self._turning = True
                 try:
@@ -295,7 +295,7 @@ class Scheduler:
         """Wait a little for more to come, where that keeps nobody."""
         flights = self._flights
         wait_s = self._patience.wait_s(flights.has_idle, self.rate_per_s(), len(flights.seats))
-        if not wait_s or flights.is_ripe or self._otp_short():
+        if not wait_s or flights.is_ripe or self._precedence.short(self._now_ms()):
             return
         self._flights.is_patient = True
         try:
@@ -316,7 +316,8 @@ class Scheduler:
             self._rate.accepted(now_ms, accepted)
         chosen: list[tuple[Seat, Flight]] = []
         if not self._stopping:
-            self._make_way(masks := self._masks())
+            self._precedence.make_way(now_ms)
+            masks = self._masks()
             chosen = flights.choose(self._line, self._pins.sims, self._pins.own, masks, now_ms, self._choose)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:
@@ -356,42 +357,6 @@ class Scheduler:
             self._pins.sims[identifier] = known.sim
         parts, route = parts_of(known), self._lengths.of(known)
         self._line.give_back(identifier, known.group, flight.lane, parts, known.weight, route, known)
-
-    def _otp_short(self) -> int:
-        """Parts of `otp` messages that find no modem that wants one and may send it."""
-        now_ms, ready = self._now_ms(), self._line.ready_parts
-        waiting = ready(now_ms, Lane.OTP)
-        if not waiting:
-            return 0
-        masks, is_resting = self._masks(), self._rests.is_resting
-        wanting = [seat for seat in self._flights.wanting if not is_resting(seat.sim, now_ms)]
-        if masks is None:
-            return max(0, waiting - len(wanting))
-        able = sum(ready(now_ms, Lane.OTP, masks.get(seat.sim, 0)) > 0 for seat in wanting)
-        return max(0, ready(now_ms, Lane.OTP, union(masks.values())) - able)
-
-    def _make_way(self, masks: Mapping[int, int] | None) -> None:
-        """Take back what a modem has ahead, for each `otp` message that finds no modem that wants one."""
-        if not (short := self._otp_short()):
-            return
-        now_ms = self._now_ms()
-        # Who began first is free first.
-        for _, seat, own in sorted(
-            ((own[0].at_ms, seat, own) for seat in self._flights.seats.values() if (own := seat.flights)),
-            key=lambda entry: entry[0],
-        ):
-            if not short:
-                return
-            if self._rests.is_resting(seat.sim, now_ms):
-                continue
-            if masks is not None and not self._line.ready_parts(now_ms, Lane.OTP, masks.get(seat.sim, 0)):
-                continue
-            taken = [flight for flight in own if flight.lane != Lane.OTP and flight.withdraw()]
-            for flight in taken:
-                self._flights.land(flight, ModemError("an otp message goes first"))
-            if taken:
-                self._flights.want(seat)
-                short -= 1
 
     def _choose(self, seat: Seat, mask: int | None, now_ms: int) -> Flight | None:
         """What a SIM sends that has messages pinned to it: an `otp`, the one under way on it, else whose turn it is.

@@ -101,7 +101,7 @@ FACES: dict[str, set[str]] = {
     "_chain": set(),
     "_due_heap": set(),
     "_route_classes": set(),
-    "_queue": {"engine/traffic/scheduler.py"},
+    "_queue": {"engine/traffic/precedence.py", "engine/traffic/scheduler.py"},
     "_conditions": {"engine/crm/people/segments.py"},
     "_number_lengths": set(),
     "_numbers": {"engine/numbers.py"},
@@ -119,6 +119,7 @@ FACES: dict[str, set[str]] = {
     "_runs": {"engine/store/runs.py"},
     "_slots": {"engine/traffic/slots.py"},
     "_flights": {
+        "engine/traffic/precedence.py",
         "engine/traffic/ahead.py",
         "engine/traffic/scheduler.py",
         "engine/traffic/settling.py",

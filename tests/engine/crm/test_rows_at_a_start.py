@@ -115,7 +115,7 @@ def test_rows_of_which_nothing_was_written_wait_in_their_slots_again(store: Stor
     page.begin()
     with store.read() as txn:
         begun = next(message for message in sheets.sending(txn, GROUPS) if message.packed_row == 2)
-    flights = Flights(page, Rests(), lambda: NOW_MS, lambda: None, lambda _: None, lambda *_: None, False)
+    flights = Flights(page, Rests(), lambda: NOW_MS, lambda: None, lambda _: None, lambda *_: None)
     flights.on_given(None, Submission(b"", 0, Flight(begun.id, SIM + 2, Lane.BULK)))
     flights.close()
     page.close()

@@ -6,6 +6,7 @@ from engine._at import OK, PROMPT, Final, Info, Submission
 from engine._flights import Flight, Flights, Seat
 from engine._queue import DueLine
 from engine.errors import ModemError, SubmitRefused
+from engine.traffic.messages import Lane
 from engine.traffic.page import Page
 from engine.traffic.rests import Rests
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM
@@ -24,14 +25,16 @@ class Air:
         self.page.begin()
         self.line = DueLine()
         self.calls = 0
+        self.rests = Rests()
+        self.now_ms = NOW_MS
         self.flights = Flights(
-            self.page, Rests(), lambda: NOW_MS, self._called, lambda _: None, self._not_accepted, False
+            self.page, self.rests, lambda: self.now_ms, self._called, lambda _: None, self._not_accepted
         )
 
-    def put(self, *messages: int) -> None:
+    def put(self, *messages: int, lane: Lane = Lane.OTP) -> None:
         """These stand in the line, one part each."""
         for message in messages:
-            self.line.push(message, 0, 0, 0, 1)
+            self.line.push(message, 0, lane, 0, 1)
 
     def choose(self) -> list[tuple[Seat, Flight]]:
         """What a turn chooses, claimed as its change does."""

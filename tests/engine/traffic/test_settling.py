@@ -36,9 +36,7 @@ class Desk:
         self.rules = Rules(say(SEND), Random(1), self.ahead, Routing(self.store), {SIM: limits})
         self.page = Page(directory, b"this boot")
         self.page.begin()
-        self.flights = Flights(
-            self.page, Rests(), lambda: self.now_ms, lambda: None, lambda _: None, lambda *_: None, True
-        )
+        self.flights = Flights(self.page, Rests(), lambda: self.now_ms, lambda: None, lambda _: None, lambda *_: None)
 
     def settle(self, landed: list[Flight], chosen: list[Flight]) -> list[Claimed | None]:
         return self.store.write_now(self.turn, landed, chosen)
