@@ -56,8 +56,7 @@ class Flights:
     landed: list[Flight]
     is_called: bool
     is_patient: bool
-    @property
-    def has_idle(self) -> bool: ...
+    idle: int
     @property
     def is_ripe(self) -> bool: ...
     def __new__(
@@ -93,5 +92,6 @@ class Flights:
         masks: dict[int, int] | None,
         now_ms: int,
         choose: Callable[[Seat, int | None, int], Flight | None],
+        begin_most: int,
     ) -> list[tuple[Seat, Flight]]: ...
     def launch(self, seat: Seat, flight: Flight) -> bool: ...

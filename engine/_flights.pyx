@@ -147,7 +147,7 @@ cdef class Flights:
     cdef public list landed
     cdef public bint is_called
     cdef public bint is_patient
-    cdef Py_ssize_t idle
+    cdef readonly Py_ssize_t idle
     cdef int64_t accepted
     cdef dict aloft
     cdef set stale
@@ -205,11 +205,6 @@ cdef class Flights:
     def is_ripe(self):
         """Whether nearly all modems want a part and have nothing to do: no more will come by waiting."""
         return self._is_ripe()
-
-    @property
-    def has_idle(self):
-        """Whether a modem wants a part and has nothing to do."""
-        return self.idle > 0
 
     cdef bint _is_ripe(self) noexcept:
         return 8 * self.idle >= 7 * len(self.seats)
@@ -407,11 +402,11 @@ cdef class Flights:
         self.stale.add(message)
         return True
 
-    def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose):
+    def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose, int begin_most):
         """[(seat, flight)] for the seats that want a part; those are wanting no more.
 
-        Those that have nothing choose first.  Each of them gets two, once all others have one: it sends the first at
-        once, and is ahead with the next.
+        Those that have nothing choose first, `begin_most` of them, and where there are more nobody else.  Each of them
+        gets two, once all others have one: it sends the first at once, and is ahead with the next.
         Messages are pinned to SIMs by `pins` (message -> SIM) and `pinned` (SIM -> messages); where a SIM has any of
         its own, `choose(seat, mask, now_ms)` says which part it sends, a flight or None.  `masks` are the route classes
         that each SIM may send, None where that is all of them.
@@ -428,6 +423,9 @@ cdef class Flights:
             if last is not None and not last.job.is_begun:
                 self._want_no_more(seat)  # it asks again when that one begins
                 continue
+            if last is None and begin_most == 0:
+                idle = []
+                break
             if (self.rests_until or self.rests_full) and self.rests.is_resting(seat.sim, now_ms):
                 # What is under way on it may go on: `choose` gives nothing else.
                 if not pinned or not pinned.get(seat.sim) or not self.rests.may_go_on(seat.sim, now_ms):
@@ -445,6 +443,7 @@ cdef class Flights:
                 if flight is not None and last is None and flight.is_whole:
                     idle.append((seat, mask))
             if flight is not None:
+                begin_most -= last is None
                 chosen.append((seat, flight))
                 self._want_no_more(seat)
         for seat, mask in idle:

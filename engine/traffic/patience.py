@@ -1,10 +1,16 @@
-"""Patience: how long a turn of the rack waits for more to come, so that fewer commits carry more."""
+"""Patience: how long a turn of the rack waits for more to come, so that fewer commits carry more.
+
+And how many modems begin at once: where parts take their time, those that began together end together, and then each
+waits until this process has answered the others.
+"""
 
 from typing import Final
 
 LEAST_S: Final = 0.003  # a change that takes less is not worth waiting for
 MOST_S: Final = 0.010
-UNHURRIED_PER_S: Final = 5  # parts of a modem: one in a network takes seconds
+HURRIED_PER_S: Final = 5  # parts of a modem: one in a network takes seconds
+BEGIN_LEAST: Final = 2
+TURNS_TO_BEGIN: Final = 64  # of a millisecond or two
 
 
 class Patience:
@@ -17,13 +23,20 @@ class Patience:
         """A turn's change took so long."""
         self._change_s += (change_s - self._change_s) / 8
 
-    def wait_s(self, has_idle: bool, rate_per_s: float, modems: int) -> float:
-        """How long the next turn may wait; 0: not at all.
-
-        `has_idle`: whether a modem has nothing to send meanwhile; `rate_per_s`: parts of all `modems`.
-        """
-        if not has_idle and rate_per_s < UNHURRIED_PER_S * modems:
+    def wait_s(self, *, has_idle: bool, is_hurried: bool) -> float:
+        """How long the next turn may wait, 0: not at all.  `has_idle`: whether a modem has nothing to send by then."""
+        if not has_idle and not is_hurried:
             # All have another part that takes its time.  Others may end just now: no commit is made beside those.
             return MOST_S
         # A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
         return min(self._change_s, MOST_S) if self._change_s >= LEAST_S else 0.0
+
+
+def is_hurried(rate_per_s: float, modems: int) -> bool:
+    """Whether parts take so little time that the modems wait for this process."""
+    return rate_per_s >= HURRIED_PER_S * modems
+
+
+def begin_most(modems: int, *, is_hurried: bool) -> int:
+    """How many modems that have nothing to do may begin in one turn."""
+    return modems if is_hurried else max(BEGIN_LEAST, -(-modems // TURNS_TO_BEGIN))

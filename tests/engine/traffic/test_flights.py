@@ -54,6 +54,19 @@ def test_all_modems_have_one_part_before_any_has_two(air: Air) -> None:
     assert [(flight.message, flight.sim) for flight in air.turn()] == [(1, SIM), (2, OTHER_SIM), (3, SIM)]
 
 
+def test_where_more_modems_have_nothing_than_may_begin_nobody_else_is_given_any(air: Air) -> None:
+    modems = [Modem(air, SIM + number) for number in range(4)]
+    modems[0].ask()
+    air.put(1)
+    air.turn()
+    for modem in modems[1:]:
+        modem.ask()
+    air.put(2, 3, 4, 5, 6, 7, 8)
+    # The first wants its next, but others have nothing at all; and none has two while one has none.
+    assert [(flight.message, flight.sim - SIM) for flight in air.turn(2)] == [(2, 1), (3, 2)]
+    assert [(flight.message, flight.sim - SIM) for flight in air.turn(2)] == [(4, 3), (5, 0), (6, 1), (7, 2), (8, 3)]
+
+
 def test_a_modem_with_a_part_ahead_wants_none_so_that_the_part_can_be_taken_back_for_another(air: Air) -> None:
     modem = Modem(air)
     _, second = two_of(air, modem)

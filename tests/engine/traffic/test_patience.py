@@ -2,11 +2,16 @@
 
 import pytest
 
-from engine.traffic.patience import LEAST_S, MOST_S, UNHURRIED_PER_S, Patience
-
-MODEMS = 8
-QUICK = UNHURRIED_PER_S * MODEMS + 1.0
-SLOW = UNHURRIED_PER_S * MODEMS - 1.0
+from engine.traffic.patience import (
+    BEGIN_LEAST,
+    HURRIED_PER_S,
+    LEAST_S,
+    MOST_S,
+    TURNS_TO_BEGIN,
+    Patience,
+    begin_most,
+    is_hurried,
+)
 
 
 def after_changes_of(change_s: float) -> Patience:
@@ -23,16 +28,28 @@ def after_changes_of(change_s: float) -> Patience:
 def test_modems_that_need_no_time_wait_as_long_as_a_change_takes_and_not_for_a_quick_one(
     has_idle: bool, change_s: float, wait_s: float
 ) -> None:
-    assert after_changes_of(change_s).wait_s(has_idle, QUICK, MODEMS) == pytest.approx(wait_s, rel=0.01)
+    assert after_changes_of(change_s).wait_s(has_idle=has_idle, is_hurried=True) == pytest.approx(wait_s, rel=0.01)
 
 
 def test_one_slow_change_is_no_reason_to_wait() -> None:
     patience = after_changes_of(0.001)
     patience.took(0.015)
-    assert patience.wait_s(True, QUICK, MODEMS) == 0
+    assert patience.wait_s(has_idle=True, is_hurried=True) == 0
 
 
 def test_what_ends_while_all_modems_have_another_part_can_wait_for_the_like() -> None:
     patience = after_changes_of(0.001)
-    assert patience.wait_s(False, SLOW, MODEMS) == MOST_S
-    assert patience.wait_s(True, SLOW, MODEMS) == 0
+    assert patience.wait_s(has_idle=False, is_hurried=False) == MOST_S
+    assert patience.wait_s(has_idle=True, is_hurried=False) == 0
+
+
+def test_parts_that_take_seconds_are_no_hurry_however_many_modems_there_are() -> None:
+    assert not is_hurried(256 / 3, 256)
+    assert is_hurried(HURRIED_PER_S * 8, 8)
+
+
+def test_modems_that_have_time_begin_a_few_at_once_and_others_all() -> None:
+    assert begin_most(64, is_hurried=True) == 64
+    assert begin_most(1, is_hurried=False) == BEGIN_LEAST
+    for modems in (8, 64, 256, 1000):
+        assert begin_most(modems, is_hurried=False) * TURNS_TO_BEGIN >= modems
