@@ -119,3 +119,16 @@ def test_each_otp_has_a_modem_of_its_own_and_none_takes_the_place_of_another(air
     air.put(OTP + 2, OTP + 3)
     of(air).make_way(air.now_ms)
     assert [(flight.message, flight.sim - SIM) for flight in air.turn()] == [(OTP + 2, 2)]
+
+
+def test_a_modem_whose_part_has_no_end_is_not_the_one_that_is_free_first(air: Air) -> None:
+    stuck, sound = modems = asking(air, 2)
+    air.put(1, 2, 3, 4, lane=Lane.BULK)
+    air.turn()
+    stuck.write()
+    # A part takes seconds; this one will have no outcome before its time-out.
+    air.now_ms += 60_000
+    sound.write()
+    air.now_ms += 100
+    air.put(OTP)
+    assert modems[taker(air)] is sound
