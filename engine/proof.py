@@ -13,11 +13,12 @@ from engine.errors import RecordBroken
 from engine.store.table import Txn
 from engine.traffic import inbox, messages, retention, sheets, slots
 from engine.traffic.inbox import INBOX, RECEIVED, Progress
-from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN
+from engine.traffic.intents import INTENTS, REFERENCES
 from engine.traffic.messages import DUE, MESSAGES, TALLY, State
 from engine.traffic.routes import ROUTES
 from engine.traffic.sheets import FED
 from engine.traffic.spending import SPENT, parts_of
+from engine.traffic.unproven import SETTLED, UNPROVEN
 
 ROWS_MOST = 1 << 32
 _COSTS = (State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED)
@@ -91,7 +92,7 @@ def _messages(txn: Txn) -> Iterator[str]:
     yield from _compare("messages_by_number", set(messages.BY_NUMBER.scan(txn)), by_number)
     yield from _compare("due", {key for key, _ in DUE.scan(txn)}, due)
     yield from _compare("intents", {key for key, _ in INTENTS.scan(txn)}, intents)
-    yield from _compare("unproven", {key for key, _ in UNPROVEN.scan(txn)}, unproven)
+    yield from _compare("unproven", {key for key, _ in UNPROVEN.scan(txn) if key[1] != SETTLED}, unproven)
     stored = dict(TALLY.scan(txn))
     for key in sorted(stored.keys() | tally.keys()):
         if stored.get(key, 0) != tally.get(key, 0):

@@ -39,6 +39,7 @@ from engine.traffic import (
     sims,
     spending,
     sticky,
+    unproven,
 )
 from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
@@ -54,6 +55,7 @@ LANDING_S: Final = 20.0
 TABLES: Final[tuple[Keyed, ...]] = (
     *messages.TABLES,
     *intents.TABLES,
+    *unproven.TABLES,
     *sims.TABLES,
     *quotas.TABLES,
     *spending.TABLES,

@@ -10,7 +10,7 @@ from bench.rig import Submitted
 from engine import numbers
 from engine.store.table import Txn
 from engine.traffic import messages
-from engine.traffic.intents import UNPROVEN
+from engine.traffic.unproven import SETTLED, UNPROVEN
 
 ENDED: Final = frozenset({"delivered", "undelivered", "suppressed", "cancelled", "expired", "failed"})
 _OPEN_PARTS: Final = ("accepted", "queued", "held", "sending", "sent")
@@ -113,4 +113,4 @@ def undecidable(txn: Txn, parts: list[Submitted]) -> set[str]:
     for (_, number, *_), unknown in between.items():
         tried = sum((numbers.from_key(number), index + 1) in went for _, index in unknown)
         (found if 0 < tried < len(unknown) else known).update(identifier for identifier, _ in unknown)
-    return {messages.get(txn, identifier).client_ref for identifier in found - known}
+    return {messages.get(txn, identifier).client_ref for identifier in found - known - {SETTLED}}

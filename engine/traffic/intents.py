@@ -10,18 +10,18 @@ After a crash a part is either still queued or has an intent, where `recover` fi
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
-from engine.traffic import messages, quotas, sheets, sims, slots
+from engine.traffic import messages, quotas, sheets, sims, slots, unproven
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.page import ACCEPTED, NOT_SENT, Entry, Page
 from engine.traffic.retry import Again, GiveUp
 from engine.traffic.spending import Spending
+from engine.traffic.unproven import SETTLED, UNPROVEN, Unproven
 
 _GONE: Final = Verdict(State.CANCELLED, "not_waiting")
 _EXPIRED: Final = Verdict(State.EXPIRED, "deadline_passed")
@@ -36,23 +36,6 @@ class Intent(msgspec.Struct, frozen=True, array_like=True):
     at_ms: int
 
 
-class Unproven(msgspec.Struct, frozen=True, array_like=True):
-    """An unknown part, by SIM: `after` is the SIM's last known reference before it, or -1.
-
-    `sent` is how many parts the SIM had sent by then: references come round after 256, this does not.  `following` is
-    the SIM's first known reference behind it, or -1: if it was tried, its own lies between the two.  `reference` is
-    its own, where that is known, else -1.  Of two on one SIM the one with the lower `at_ms` was given first; where
-    that is the same nobody knows which was.
-    """
-
-    number: int
-    after: int
-    sent: int
-    at_ms: int
-    reference: int = -1
-    following: int = -1
-
-
 class Reference(msgspec.Struct, frozen=True, array_like=True):
     """The part that a status report for this SIM, reference and recipient speaks of."""
 
@@ -61,11 +44,9 @@ class Reference(msgspec.Struct, frozen=True, array_like=True):
 
 
 INTENTS: Final = Table("intents", Intent, "QB")  # message, part
-UNPROVEN: Final = Table("unproven", Unproven, "QQB")  # sim, message, part
 REFERENCES: Final = Table("references", Reference, "QBQQ")  # sim, reference, number, sent_ms
 
-TABLES: Final = (INTENTS, UNPROVEN, REFERENCES)
-
+TABLES: Final = (INTENTS, REFERENCES)
 
 _Unproven = tuple[tuple[Any, ...], Unproven]
 
@@ -265,13 +246,14 @@ def mark_unknown(
     if message is None:
         return
     part = message.parts[index]
-    if message.on_unknown is OnUnknown.RESEND:
-        _requeue(txn, message, index, now_ms, now_ms, counted=True)
-        return
     known = sims.find(txn, part.sim)
     # The clock may have been set back meanwhile, and two may be found at once.
     latest_ms = max((row.at_ms + is_order_known for _, row in UNPROVEN.scan(txn, part.sim)), default=0)
     row = Unproven(message.number, known.reference, known.sent, max(now_ms, latest_ms))
+    if message.on_unknown is OnUnknown.RESEND:
+        unproven.keep_settled(txn, part.sim, row)
+        _requeue(txn, message, index, now_ms, now_ms, counted=True)
+        return
     UNPROVEN.put(txn, (part.sim, identifier, index), row)
     _change(txn, message, index, msgspec.structs.replace(part, state=State.UNKNOWN), now_ms, reason)
 
@@ -296,6 +278,7 @@ def conclude(txn: Txn, sim: int, reference: int, now_ms: int) -> None:
                 waiting.setdefault((row.sent, row.after, row.following), []).append((key, row))
         for (_, after, following), own in waiting.items():
             _decide(txn, sim, after, following, own, now_ms)
+    unproven.forget_settled(txn, sim)
 
 
 def _bound(txn: Txn, sim: int, rows: list[_Unproven], after: int, following: int, believed_ms: int | None) -> None:
@@ -322,6 +305,8 @@ def wait_again(txn: Txn, sim: int, parts: list[tuple[int, int]], now_ms: int) ->
     """These unknown parts of a SIM, by message and place, were never tried: they go again, under every policy."""
     for identifier, index in parts:
         UNPROVEN.remove(txn, (sim, identifier, index))
+        if identifier == SETTLED:
+            continue
         message = messages.get(txn, identifier)
         if message.parts[index].state is State.UNKNOWN:
             _requeue(txn, message, index, now_ms, now_ms, counted=False)
@@ -360,11 +345,6 @@ def recover(txn: Txn, now_ms: int, page: Page | None = None) -> int:
     return unknown
 
 
-def has_unproven(txn: Txn, sim: int) -> bool:
-    """Whether any part is unknown on the SIM."""
-    return next(UNPROVEN.scan(txn, sim), None) is not None
-
-
 def _claimed(txn: Txn, identifier: int, part: int) -> tuple[int, int]:
     """To whom the part goes, and when it was claimed."""
     intent = INTENTS.find(txn, (identifier, part))
@@ -393,19 +373,15 @@ def _wait_again(txn: Txn, rows: list[Message], now_ms: int) -> None:
         messages.count(txn, group, State.QUEUED, units)
 
 
-def unproven(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
-    """(message, part, what is known) of each unknown part on a SIM."""
-    for (_, identifier, index), row in UNPROVEN.scan(txn, sim):
-        yield identifier, index, row
-
-
 def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: int, now_ms: int) -> None:
     """An unknown part did go: a report, or a person, says so."""
     part = messages.get(txn, identifier).parts[index]
     row = UNPROVEN.find(txn, (part.sim, identifier, index))
     UNPROVEN.remove(txn, (part.sim, identifier, index))
-    if reference >= 0 and row is not None:
+    if row is not None and reference >= 0:
         _follow(txn, part.sim, row, reference, now_ms)
+    elif row is not None:
+        unproven.keep_settled(txn, part.sim, row)
     # Read again: another part of it may have been concluded about.
     message = messages.get(txn, identifier)
     sent = msgspec.structs.replace(part, state=State.SENT, reference=reference, sent_ms=sent_ms)
@@ -414,13 +390,19 @@ def prove_sent(txn: Txn, identifier: int, index: int, reference: int, sent_ms: i
     _change(txn, message, index, sent, now_ms)
 
 
+def prove_settled(txn: Txn, sim: int, index: int, reference: int, now_ms: int) -> None:
+    """What was settled in place `index` did go: a report says so, and nobody waits for it."""
+    row = UNPROVEN.find(txn, (sim, SETTLED, index))
+    UNPROVEN.remove(txn, (sim, SETTLED, index))
+    if row is not None:
+        _follow(txn, sim, row, reference, now_ms)
+
+
 def _follow(txn: Txn, sim: int, proven: Unproven, reference: int, now_ms: int) -> None:
     """A part is known to have had `reference`: what its SIM was given before has one before that, or none, and what
     it was given later one behind it, or none."""
     after, following = proven.after, proven.following
     known = sims.find(txn, sim)
-    if (known.reference, known.sent) == (after, proven.sent):
-        sims.put(txn, known._replace(reference=reference))
     is_first = after >= 0 and reference == (after + 1) % 256
     is_last = following >= 0 and following == (reference + 1) % 256
     if after >= 0 and following >= 0 and (reference - after - 1) % 256 >= (following - after - 1) % 256:
@@ -435,6 +417,12 @@ def _follow(txn: Txn, sim: int, proven: Unproven, reference: int, now_ms: int) -
             later.append((key, row))
         elif row.at_ms < proven.at_ms or is_last:
             earlier.append((key, row))
+        else:
+            # It may be on either side: the gap stays as it is, with one reference of it taken.
+            unproven.keep_settled(txn, sim, proven)
+            return
+    if (known.reference, known.sent) == (after, proven.sent):
+        sims.put(txn, known._replace(reference=reference))
     believed_ms = now_ms if known.is_believed else None
     if after >= 0:
         _bound(txn, sim, earlier, after, reference, believed_ms)
@@ -452,7 +440,10 @@ def resolve(txn: Txn, identifier: int, resolution: Resolution, now_ms: int) -> M
         if resolution is Resolution.SENT:
             prove_sent(txn, identifier, index, -1, now_ms, now_ms)
             continue
+        row = UNPROVEN.find(txn, (part.sim, identifier, index))
         UNPROVEN.remove(txn, (part.sim, identifier, index))
+        if row is not None:
+            unproven.keep_settled(txn, part.sim, row)
         now = messages.get(txn, identifier)
         if resolution is Resolution.RESEND:
             _requeue(txn, now, index, now_ms, now_ms, counted=True)

@@ -13,6 +13,8 @@ from engine.traffic.lengths import union
 from engine.traffic.messages import Lane
 from engine.traffic.rests import Rests
 
+OVERDUE_MS: Final = 10_000  # a part takes 2 to 8 s; one that takes longer may as well take a minute
+
 _BEFORE: Final = 0  # any time a part may have been given at
 
 
@@ -69,4 +71,5 @@ def _free_after(flight: Flight, now_ms: int) -> int:
     if not flight.job.is_begun:
         return _BEFORE  # it can be taken back
     # Not when it was claimed: that was late for one that took the place of another.
-    return flight.given_ms or now_ms
+    given_ms = flight.given_ms or now_ms
+    return given_ms if now_ms - given_ms < OVERDUE_MS else 2 * now_ms - given_ms

@@ -12,7 +12,7 @@ import msgspec
 from engine import numbers
 from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events, intents, messages, sims
+from engine.traffic import events, intents, messages, sims, unproven
 from engine.traffic.intents import INTENTS, REFERENCES, Reference
 from engine.traffic.messages import OnUnknown, State
 
@@ -39,7 +39,7 @@ class Report(Protocol):
 # A key of REFERENCES and what it leads to.
 Expected = tuple[tuple[int, int, int, int], Reference]
 # Message, part, and what is known of it.
-Candidate = tuple[int, int, intents.Unproven]
+Candidate = tuple[int, int, unproven.Unproven]
 
 
 class Early(msgspec.Struct, frozen=True, array_like=True):
@@ -111,7 +111,7 @@ def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
 
     It must not prove another part to the same recipient.
     """
-    for number in {row.number for _, _, row in intents.unproven(txn, sim) if _same(report.recipient, row.number)}:
+    for number in {row.number for _, _, row in unproven.on(txn, sim) if _same(report.recipient, row.number)}:
         for identifier in messages.of_number(txn, number):
             message = messages.find(txn, identifier)
             for part in message.parts if message is not None else ():
@@ -162,7 +162,7 @@ def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> Expected | None
 
 def _unproven(txn: Txn, sim: int, report: Report) -> list[Candidate]:
     """The unknown parts to that recipient whose reference could be the report's, oldest first."""
-    rows = sorted(intents.unproven(txn, sim), key=lambda entry: (entry[2].at_ms, entry[:2]))
+    rows = sorted(unproven.on(txn, sim), key=lambda entry: (entry[2].at_ms, entry[:2]))
     is_believed = sims.find(txn, sim).is_believed
     candidates = []
     for identifier, index, row in rows:
@@ -206,18 +206,18 @@ def _rule_out(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> N
     between = (first.sent, first.after, first.following)
     if first.reference >= 0 or min(between) < 0 or not sims.find(txn, sim).is_believed:
         return
-    told: dict[int, str] = {}
+    told: dict[int, set[str]] = {}  # one may be of a part that had the same reference a round before
     for _, early in EARLY.scan(txn, sim):
         own = {(row.sent, row.after, row.following) for _, _, row in _unproven(txn, sim, early)}
         if own == {between} and _expected(txn, sim, early, early.service_centre_time_ms or now_ms) is None:
-            told[early.reference] = early.recipient
+            told.setdefault(early.reference, set()).add(early.recipient)
     if len(told) == (first.following - first.after - 1) % 256:
         others = [
             (identifier, index)
-            for identifier, index, row in intents.unproven(txn, sim)
+            for identifier, index, row in unproven.on(txn, sim)
             if row.reference < 0
             and (row.sent, row.after, row.following) == between
-            and not any(_same(recipient, row.number) for recipient in told.values())
+            and not any(_same(recipient, row.number) for recipients in told.values() for recipient in recipients)
         ]
         intents.wait_again(txn, sim, others, now_ms)
 
@@ -225,6 +225,10 @@ def _rule_out(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> N
 def _prove(txn: Txn, sim: int, candidate: Candidate, report: Report, at_ms: int, now_ms: int) -> None:
     """The report shows that an unknown part went; under `hold` that is evidence for a person, not a verdict."""
     identifier, index, _ = candidate
+    if identifier == unproven.SETTLED:
+        intents.prove_settled(txn, sim, index, report.reference, now_ms)
+        events.append(txn, "report.unmatched", now_ms, "", sim=str(sim), reference=report.reference)
+        return
     message = messages.get(txn, identifier)
     if message.on_unknown is OnUnknown.HOLD:
         _note(txn, identifier, index, report, now_ms)

@@ -28,11 +28,12 @@ from engine.traffic import messages, slots
 from engine.traffic.events import EVENTS
 from engine.traffic.inbound import UNREADABLE
 from engine.traffic.inbox import BY_ORIGINATOR, RECEIVED, Progress, key_of
-from engine.traffic.intents import REFERENCES, UNPROVEN
+from engine.traffic.intents import REFERENCES
 from engine.traffic.message import OPEN, Message, Part, State
 from engine.traffic.messages import BY_NUMBER, MESSAGES, NUMBERS
 from engine.traffic.receipts import EARLY
 from engine.traffic.sheets import BULKS, FED, PLACES, SHEETS, Place, read_rows
+from engine.traffic.unproven import UNPROVEN
 
 # The number index is written anew once so many of its pairs lead nowhere: one in four.
 STALE_SHARE: Final = 4

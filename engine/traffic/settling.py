@@ -20,14 +20,15 @@ from engine.errors import SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
 from engine.store.table import Note, Txn
-from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots
+from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots, unproven
 from engine.traffic.ahead import Ahead
-from engine.traffic.intents import REFERENCES, UNPROVEN, Reference
+from engine.traffic.intents import REFERENCES, Reference
 from engine.traffic.message import Asked, Gate, Message, Pick, State, Verdict
 from engine.traffic.page import Page
 from engine.traffic.receipts import EARLY
 from engine.traffic.routing import Routing
 from engine.traffic.spending import Spending
+from engine.traffic.unproven import UNPROVEN
 
 COUNTED: Final = "counted"  # notes of this name tell the scheduler from when a quota counts a flight
 QUOTA: Final = "quota"  # why a message waits whose SIM has sent what it may
@@ -123,7 +124,7 @@ class _Turn:
         # Where parts of a SIM are unknown, its next reference may tell of them.
         doubted = set[int]()
         if UNPROVEN.any(self._txn):
-            doubted = {sim for sim in {flight.sim for flight in landed} if intents.has_unproven(self._txn, sim)}
+            doubted = {sim for sim in {flight.sim for flight in landed} if unproven.are_any(self._txn, sim)}
         if limits or self._rules.routing.is_sticky:
             for flight in landed:
                 if flight.error is None or isinstance(flight.error, SubmitUnknown):
@@ -135,7 +136,7 @@ class _Turn:
             flight = landed[place]
             self.flush()
             self._land(flight)
-            if intents.has_unproven(self._txn, flight.sim):
+            if unproven.are_any(self._txn, flight.sim):
                 doubted.add(flight.sim)
             place = rows.land(landed, place + 1, doubted)
         if EARLY.any(self._txn):

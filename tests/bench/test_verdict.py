@@ -9,7 +9,7 @@ from bench.kill.verdict import undecidable
 from bench.rig import Submitted
 from engine import numbers
 from engine.store.environment import Store
-from engine.traffic.intents import UNPROVEN, Unproven
+from engine.traffic.unproven import UNPROVEN, Unproven
 from engine.wiring import TABLES
 from tests.engine.traffic.stage import NUMBER, OTHER_SIM, SIM, put
 

@@ -13,9 +13,10 @@ from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import inbox, intents, messages, slots
 from engine.traffic.inbox import INBOX, Received
-from engine.traffic.intents import INTENTS, REFERENCES, UNPROVEN, Intent, Reference, Unproven
+from engine.traffic.intents import INTENTS, REFERENCES, Intent, Reference
 from engine.traffic.messages import BY_NUMBER, DUE, MESSAGES, NUMBERS, TALLY, Due, State
 from engine.traffic.sheets import FED, PLACES, SHEETS
+from engine.traffic.unproven import UNPROVEN, Unproven
 from tests.engine.crm import stage
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM, claim, lose, put, send
 

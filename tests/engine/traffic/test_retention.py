@@ -17,12 +17,13 @@ from engine.traffic import events, inbound, inbox, intents, messages, receipts, 
 from engine.traffic.events import EVENTS
 from engine.traffic.inbound import UNREADABLE
 from engine.traffic.inbox import INBOX, RECEIVED, Progress, Received
-from engine.traffic.intents import REFERENCES, UNPROVEN
+from engine.traffic.intents import REFERENCES
 from engine.traffic.messages import BY_NUMBER, MESSAGES, NUMBERS, Message, Resolution, State
 from engine.traffic.receipts import EARLY, Early
 from engine.traffic.retention import Budget
 from engine.traffic.retry import GiveUp
 from engine.traffic.sheets import FED, PLACES, SHEETS
+from engine.traffic.unproven import UNPROVEN
 from tests.engine.crm import stage
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM, claim, differences, lose, put, send
 

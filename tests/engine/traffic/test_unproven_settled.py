@@ -105,9 +105,7 @@ def test_of_two_whose_order_nobody_knows_the_other_may_still_have_any_reference(
     """A power cut leaves two behind one that was lost before; what comes later must not be taken for one of them."""
     store = sim.store
     sim.lose(NUMBER, is_tried=True)
-    pair = [
-        put(store, number=NUMBER + place, wants_report=True, on_unknown=OnUnknown.AWAIT_REPORT) for place in (1, 2)
-    ]
+    pair = [put(store, number=NUMBER + place, wants_report=True, on_unknown=OnUnknown.AWAIT_REPORT) for place in (1, 2)]
     for one in pair:
         claim(store, one, now_ms=NOW_MS + 1)
     store.write_now(intents.recover, NOW_MS + 1, None)
