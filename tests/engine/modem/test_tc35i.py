@@ -3,11 +3,13 @@ back.
 """
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from engine.errors import Conflict, ModemLost, ModemSilent, StoreFull, SubmitRefused, SubmitUnknown
+from engine.modem.pool import Modem
 from tests.engine.modem.puppet import OK, PROMPT, Puppet, lines
 from tests.engine.modem.stage import PDU, Stage
 
@@ -304,6 +306,23 @@ async def test_housekeeping_listens_again_and_waits_for_the_network(tmp_path: Pa
         frees = len(stage.free)
         puppet.answers["AT+CREG?"] = lines("+CREG: 0,5")
         await stage.until(lambda: len(stage.free) > frees)
+
+
+async def test_a_modem_that_restarts_behind_every_question_has_not_answered_all_of_them(tmp_path: Path) -> None:
+    async with Stage(tmp_path, poll_s=0.2) as stage:
+        puppet = stage.puppet()
+        free_in = Counter[int]()
+
+        def fall_over(modem: Modem) -> None:
+            life = len(stage.lost)
+            free_in[life] += modem.is_free
+            # It is free when it is in service, and again behind its first question.
+            if free_in[life] == 2:
+                puppet.say(b"\r\n^SYSSTART\r\n")
+
+        stage.on_wanted = fall_over
+        await stage.until(lambda: "quarantined" in stage.states() or len(stage.lost) > 4)
+        assert "quarantined" in stage.states()
 
 
 async def test_the_gap_is_kept_between_a_result_and_the_next_command(tmp_path: Path) -> None:
