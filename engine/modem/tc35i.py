@@ -87,6 +87,7 @@ class Modem(Hand):
         self._ladder = Ladder(settings.quarantine_first_s, settings.quarantine_limit_s)
         self._questions = (self._check_listening, self._check_network, self._look_at_signal, self._look_for_missed)
         self._next_question = 0
+        self._answered = 0  # in a row, since it is in service
         self._poll_is_due = False
         self._poll_timer: asyncio.TimerHandle | None = None
         self._must_set_line = False
@@ -264,6 +265,7 @@ class Modem(Hand):
         """Serve until there is a fault, which is raised."""
         self._bell.clear()
         self.phase = BUSY
+        self._answered = 0
         self._show_ready()
         # Modems that began together do not ask together.
         self._set_poll_timer(zlib.crc32(self.port.encode()) / (1 << 32))
@@ -297,7 +299,8 @@ class Modem(Hand):
         self._poll_is_due = False
         await self._questions[self._next_question](dialogue)
         self._next_question = (self._next_question + 1) % len(self._questions)
-        if not self._next_question:
+        self._answered += 1
+        if self._answered >= len(self._questions):
             self._ladder.note_housekeeping()
         self._set_poll_timer(1.0)
 
