@@ -92,6 +92,6 @@ class Flights:
         masks: dict[int, int] | None,
         now_ms: int,
         choose: Callable[[Seat, int | None, int], Flight | None],
-        begin_most: int,
+        most: int,
     ) -> list[tuple[Seat, Flight]]: ...
     def launch(self, seat: Seat, flight: Flight) -> bool: ...

@@ -402,10 +402,10 @@ cdef class Flights:
         self.stale.add(message)
         return True
 
-    def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose, int begin_most):
+    def choose(self, line, dict pins not None, dict pinned not None, dict masks, int64_t now_ms, choose, int most):
         """[(seat, flight)] for the seats that want a part; those are wanting no more.
 
-        Those that have nothing choose first, `begin_most` of them, and where there are more nobody else.  Each of them
+        Those that have nothing choose first, `most` of them, and where there are more nobody else.  Each of them
         gets two, once all others have one: it sends the first at once, and is ahead with the next.
         Messages are pinned to SIMs by `pins` (message -> SIM) and `pinned` (SIM -> messages); where a SIM has any of
         its own, `choose(seat, mask, now_ms)` says which part it sends, a flight or None.  `masks` are the route classes
@@ -423,7 +423,7 @@ cdef class Flights:
             if last is not None and not last.job.is_begun:
                 self._want_no_more(seat)  # it asks again when that one begins
                 continue
-            if last is None and begin_most == 0:
+            if last is None and most == 0:
                 idle = []
                 break
             if (self.rests_until or self.rests_full) and self.rests.is_resting(seat.sim, now_ms):
@@ -443,7 +443,7 @@ cdef class Flights:
                 if flight is not None and last is None and flight.is_whole:
                     idle.append((seat, mask))
             if flight is not None:
-                begin_most -= last is None
+                most -= last is None
                 chosen.append((seat, flight))
                 self._want_no_more(seat)
         for seat, mask in idle:

@@ -36,9 +36,9 @@ class Air:
         for message in messages:
             self.line.push(message, 0, lane, 0, 1)
 
-    def choose(self, begin_most: int = 999) -> list[tuple[Seat, Flight]]:
+    def choose(self, most: int = 999) -> list[tuple[Seat, Flight]]:
         """What a turn chooses, claimed as its change does."""
-        chosen = self.flights.choose(self.line, {}, {}, None, NOW_MS, lambda *_: None, begin_most)
+        chosen = self.flights.choose(self.line, {}, {}, None, NOW_MS, lambda *_: None, most)
         for _, flight in chosen:
             flight.claim(0, 0, NUMBER, 1, NOW_MS)
             flight.job = Submission(PDU, LENGTH, flight)
@@ -52,9 +52,9 @@ class Air:
                 self.flights.want(seat)
         return [flight for _, flight in chosen]
 
-    def turn(self, begin_most: int = 999) -> list[Flight]:
+    def turn(self, most: int = 999) -> list[Flight]:
         """Choose and launch."""
-        return self.launch(self.choose(begin_most))
+        return self.launch(self.choose(most))
 
     def fly(self, modem: "Modem", message: int, part: int = 0) -> Flight:
         """Give one part to a modem, past the line."""
