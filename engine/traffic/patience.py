@@ -9,8 +9,7 @@ from typing import Final
 LEAST_S: Final = 0.003  # a change that takes less is not worth waiting for
 MOST_S: Final = 0.010
 HURRIED_PER_S: Final = 5  # parts of a modem: one in a network takes seconds
-BEGIN_LEAST: Final = 2
-TURNS_TO_BEGIN: Final = 64  # of a millisecond or two
+BEGIN_AT_ONCE: Final = 2
 
 
 class Patience:
@@ -39,4 +38,4 @@ def is_hurried(rate_per_s: float, modems: int) -> bool:
 
 def begin_most(modems: int, *, is_hurried: bool) -> int:
     """How many modems that have nothing to do may begin in one turn."""
-    return modems if is_hurried else max(BEGIN_LEAST, -(-modems // TURNS_TO_BEGIN))
+    return modems if is_hurried else BEGIN_AT_ONCE
