@@ -8,34 +8,38 @@ from typing import Final
 
 LEAST_S: Final = 0.003  # a change that takes less is not worth waiting for
 MOST_S: Final = 0.010
-HURRIED_PER_S: Final = 5  # parts of a modem: one in a network takes seconds
+HURRIED_MS: Final = 200  # a part in a network takes seconds
 BEGIN_AT_ONCE: Final = 2
 
 
 class Patience:
-    """Knows what a turn's change took lately."""
+    """Knows what a turn's change took lately, and how long a part is in the air."""
 
     def __init__(self) -> None:
         self._change_s = 0.0
+        self._air_ms: int | None = None
 
     def took(self, change_s: float) -> None:
         """A turn's change took so long."""
         self._change_s += (change_s - self._change_s) / 8
 
-    def wait_s(self, *, has_idle: bool, is_hurried: bool) -> float:
+    def lasted(self, air_ms: int) -> None:
+        """A part has its outcome so long after its PDU was given."""
+        self._air_ms = air_ms
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether parts take so little time that the modems wait for this process."""
+        return self._air_ms is not None and self._air_ms < HURRIED_MS
+
+    def wait_s(self, *, has_idle: bool) -> float:
         """How long the next turn may wait, 0: not at all.  `has_idle`: whether a modem has nothing to send by then."""
-        if not has_idle and not is_hurried:
+        if not has_idle and not self.is_hurried:
             # All have another part that takes its time.  Others may end just now: no commit is made beside those.
             return MOST_S
         # A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
         return min(self._change_s, MOST_S) if self._change_s >= LEAST_S else 0.0
 
-
-def is_hurried(rate_per_s: float, modems: int) -> bool:
-    """Whether parts take so little time that the modems wait for this process."""
-    return rate_per_s >= HURRIED_PER_S * modems
-
-
-def begin_most(modems: int, *, is_hurried: bool) -> int:
-    """How many modems that have nothing to do may begin in one turn."""
-    return modems if is_hurried else BEGIN_AT_ONCE
+    def begin_most(self, modems: int) -> int:
+        """How many modems that have nothing to do may begin in one turn."""
+        return modems if self.is_hurried else BEGIN_AT_ONCE

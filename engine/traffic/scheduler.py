@@ -33,7 +33,7 @@ from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Fe
 from engine.traffic.lengths import Lengths, parts_of, union
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
 from engine.traffic.page import Page
-from engine.traffic.patience import Patience, begin_most, is_hurried
+from engine.traffic.patience import Patience
 from engine.traffic.pins import Pins
 from engine.traffic.precedence import Precedence
 from engine.traffic.rate import Rate
@@ -291,14 +291,10 @@ class Scheduler:
             sleep_s = LONGEST_SLEEP_S if next_due is None or not flights.wanting else (next_due - now_ms) / 1000
             await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
 
-    @property
-    def _is_hurried(self) -> bool:
-        return is_hurried(self.rate_per_s(), len(self._flights.seats))
-
     async def _ripen(self) -> None:
         """Wait a little for more to come, where that keeps nobody."""
         flights = self._flights
-        wait_s = self._patience.wait_s(has_idle=flights.idle > 0, is_hurried=self._is_hurried)
+        wait_s = self._patience.wait_s(has_idle=flights.idle > 0)
         if not wait_s or flights.is_ripe or self._precedence.short(self._now_ms()):
             return
         self._flights.is_patient = True
@@ -318,11 +314,13 @@ class Scheduler:
         now_ms, flights = self._now_ms(), self._flights
         if accepted := flights.take_accepted():
             self._rate.accepted(now_ms, accepted)
+        if flights.landed and (given_ms := flights.landed[-1].given_ms):
+            self._patience.lasted(now_ms - given_ms)
         chosen: list[tuple[Seat, Flight]] = []
         if not self._stopping:
             self._precedence.make_way(now_ms)
             masks = self._masks()
-            most = begin_most(len(flights.seats), is_hurried=self._is_hurried)
+            most = self._patience.begin_most(len(flights.seats))
             chosen = flights.choose(self._line, self._pins.sims, self._pins.own, masks, now_ms, self._choose, most)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:

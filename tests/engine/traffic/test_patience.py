@@ -2,21 +2,17 @@
 
 import pytest
 
-from engine.traffic.patience import (
-    BEGIN_AT_ONCE,
-    HURRIED_PER_S,
-    LEAST_S,
-    MOST_S,
-    Patience,
-    begin_most,
-    is_hurried,
-)
+from engine.traffic.patience import BEGIN_AT_ONCE, HURRIED_MS, LEAST_S, MOST_S, Patience
+
+QUICK_MS, SLOW_MS = HURRIED_MS - 1, HURRIED_MS
 
 
-def after_changes_of(change_s: float) -> Patience:
+def of(change_s: float, air_ms: int) -> Patience:
+    """Behind many changes that took so long, and a part that was so long in the air."""
     patience = Patience()
     for _ in range(100):
         patience.took(change_s)
+    patience.lasted(air_ms)
     return patience
 
 
@@ -27,26 +23,22 @@ def after_changes_of(change_s: float) -> Patience:
 def test_modems_that_need_no_time_wait_as_long_as_a_change_takes_and_not_for_a_quick_one(
     has_idle: bool, change_s: float, wait_s: float
 ) -> None:
-    assert after_changes_of(change_s).wait_s(has_idle=has_idle, is_hurried=True) == pytest.approx(wait_s, rel=0.01)
+    assert of(change_s, QUICK_MS).wait_s(has_idle=has_idle) == pytest.approx(wait_s, rel=0.01)
 
 
 def test_one_slow_change_is_no_reason_to_wait() -> None:
-    patience = after_changes_of(0.001)
+    patience = of(0.001, QUICK_MS)
     patience.took(0.015)
-    assert patience.wait_s(has_idle=True, is_hurried=True) == 0
+    assert patience.wait_s(has_idle=True) == 0
 
 
 def test_what_ends_while_all_modems_have_another_part_can_wait_for_the_like() -> None:
-    patience = after_changes_of(0.001)
-    assert patience.wait_s(has_idle=False, is_hurried=False) == MOST_S
-    assert patience.wait_s(has_idle=True, is_hurried=False) == 0
+    assert of(0.001, SLOW_MS).wait_s(has_idle=False) == MOST_S
+    assert of(0.001, SLOW_MS).wait_s(has_idle=True) == 0
 
 
-def test_parts_that_take_seconds_are_no_hurry_however_many_modems_there_are() -> None:
-    assert not is_hurried(256 / 3, 256)
-    assert is_hurried(HURRIED_PER_S * 8, 8)
-
-
-def test_modems_that_have_time_begin_a_few_at_once_and_others_all() -> None:
-    assert begin_most(64, is_hurried=True) == 64
-    assert begin_most(64, is_hurried=False) == BEGIN_AT_ONCE
+def test_modems_whose_parts_take_time_begin_a_few_at_once_and_others_all_however_slow_the_disk_is() -> None:
+    assert Patience().begin_most(64) == BEGIN_AT_ONCE
+    assert of(0.001, SLOW_MS).begin_most(64) == BEGIN_AT_ONCE
+    for change_s in (0.001, 0.007, 1.0):
+        assert of(change_s, QUICK_MS).begin_most(64) == 64
