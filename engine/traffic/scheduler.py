@@ -292,16 +292,16 @@ class Scheduler:
             await self._doze(min(max(sleep_s, 0.001), LONGEST_SLEEP_S))
 
     async def _ripen(self) -> None:
-        """Wait a little for more to come, where that keeps nobody."""
+        """Wait a little for more to come, unless nearly all modems have nothing or an `otp` is short of one."""
         flights = self._flights
         wait_s = self._patience.wait_s(has_idle=flights.idle > 0)
         if not wait_s or flights.is_ripe or self._precedence.short(self._now_ms()):
             return
-        self._flights.is_patient = True
+        flights.is_patient = True
         try:
             await self._doze(wait_s)
         finally:
-            self._flights.is_patient = False
+            flights.is_patient = False
 
     async def _doze(self, sleep_s: float) -> None:
         """Until somebody wakes us, or so long."""

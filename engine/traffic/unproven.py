@@ -52,10 +52,15 @@ def on(txn: Txn, sim: int) -> Iterator[tuple[int, int, Unproven]]:
 
 
 def keep_settled(txn: Txn, sim: int, row: Unproven) -> None:
-    """The part is unknown no more, and what became of it then is not known either."""
+    """The part is unknown no more, and what became of it then is not known either: keep its place in the gap.
+
+    One whose own reference is known has left the gap.
+    """
+    if row.reference >= 0:
+        return
     taken = {index for (_, identifier, index), _ in UNPROVEN.scan(txn, sim) if identifier == SETTLED}
     free = next((index for index in range(_MOST_SETTLED) if index not in taken), None)
-    if free is not None and row.reference < 0:
+    if free is not None:
         UNPROVEN.put(txn, (sim, SETTLED, free), row)
 
 
