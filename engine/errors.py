@@ -17,6 +17,9 @@
       Refusal               a rule says no: tell the caller
         NotFound
         Conflict              the thing is not in a state that allows it
+          Stale                 it has changed since the caller read it
+        Forbidden             this caller may not
+        TooMany               this caller may not so often, or not so much
         Invalid               one or more named fields are wrong
         ConfigError           a setting is wrong
 
@@ -159,9 +162,14 @@ class InvalidParam:
 
 
 class Refusal(CarillonError):
-    """A rule of the house says no.  The text is for the caller."""
+    """A rule of the house says no.  The text is for the caller, a `code` of its own for the caller's program."""
 
     code = "refused"
+
+    def __init__(self, text: str, *, code: str = "") -> None:
+        super().__init__(text)
+        if code:
+            self.code = code
 
 
 class NotFound(Refusal):
@@ -176,13 +184,35 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class Stale(Conflict):
+    """It has changed since the caller read it."""
+
+    code = "stale"
+
+
+class Forbidden(Refusal):
+    """This caller may not do that."""
+
+    code = "forbidden"
+
+
+class TooMany(Refusal):
+    """This caller has done as much as it may: again after `retry_after_s` seconds."""
+
+    code = "too_many"
+
+    def __init__(self, text: str, retry_after_s: int, *, code: str = "") -> None:
+        super().__init__(text, code=code)
+        self.retry_after_s = retry_after_s
+
+
 class Invalid(Refusal):
     """One or more fields are wrong; `params` names each of them."""
 
     code = "invalid"
 
-    def __init__(self, *params: InvalidParam) -> None:
-        super().__init__("; ".join(f"{p.name}: {p.reason}" for p in params))
+    def __init__(self, *params: InvalidParam, code: str = "") -> None:
+        super().__init__("; ".join(f"{p.name}: {p.reason}" for p in params), code=code)
         self.params = params
 
 

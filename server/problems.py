@@ -10,12 +10,15 @@ from engine.errors import (
     CarillonError,
     CodecError,
     Conflict,
+    Forbidden,
     Invalid,
     InvalidParam,
     ModemError,
     NotFound,
+    Stale,
     StoreError,
     StoreFull,
+    TooMany,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -23,6 +26,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 # The first class that an error is an instance of decides.
 STATUSES: Final[tuple[tuple[type[CarillonError], HTTPStatus], ...]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
+    (Stale, HTTPStatus.PRECONDITION_FAILED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Conflict, HTTPStatus.CONFLICT),
     (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (CodecError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -81,7 +87,8 @@ def of(error: CarillonError, instance: str) -> web.Response:
         params = error.params
     elif isinstance(error, CodecError):
         params = (InvalidParam(error.field, error.reason),)
-    return response(status, error.code, str(error), instance, params)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else None
+    return response(status, error.code, str(error), instance, params, headers)
 
 
 def of_decoding(error: msgspec.ValidationError | msgspec.DecodeError, instance: str) -> web.Response:

@@ -112,7 +112,7 @@ def require_normal(tariff: str, field: str = "tariff") -> None:
     """Raises Invalid of code `tariff_not_supported` for every other tariff: a SIM knows no more than its own price."""
     if tariff != "normal":
         reason = f"a SIM cannot send at tariff {tariff}: only an operator's short code can"
-        raise _refused("tariff_not_supported", InvalidParam(field, reason))
+        raise Invalid(InvalidParam(field, reason), code="tariff_not_supported")
 
 
 # -- rules
@@ -122,7 +122,7 @@ def _checked(txn: Txn, route: Route, operators: Operators) -> Route:
     """The route, its lists sorted and each entry once.  Raises Invalid, Conflict."""
     if route.kind != "modem":
         reason = f"routes of kind {route.kind} are not supported yet: only modem"
-        raise _refused("kind_not_supported", InvalidParam("kind", reason))
+        raise Invalid(InvalidParam("kind", reason), code="kind_not_supported")
     require_normal(route.tariff)
     wrong = [*_wrong_words(route, operators), *_wrong_senders(route.senders)]
     if wrong:
@@ -142,12 +142,6 @@ def _checked(txn: Txn, route: Route, operators: Operators) -> Route:
 
 def _once(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(words)))
-
-
-def _refused(code: str, param: InvalidParam) -> Invalid:
-    error = Invalid(param)
-    error.code = code
-    return error
 
 
 def _wrong_words(route: Route, operators: Operators) -> list[InvalidParam]:
