@@ -1,6 +1,6 @@
 """Rights: what may be done, in words that tokens (as scopes) and roles share.
 
-A right is a noun and a verb.  `read` sees, `write` makes and changes; the others are for what is worth a word of its own.
+A right is a noun and a verb.  `read` sees, `write` makes and changes; the other verbs are for what is worth a word.
 """
 
 from collections.abc import Iterable
