@@ -272,7 +272,7 @@ async def test_one_that_is_cancelled_at_any_turn_counts_whole_or_leaves_nothing(
 
 
 @pytest.mark.parametrize("is_pressed", [True, False])
-async def test_an_upload_rests_as_long_as_it_worked_while_modems_wait(
+async def test_an_upload_rests_twice_as_long_as_it_worked_while_modems_wait(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_pressed: bool
 ) -> None:
     rests_s = []
