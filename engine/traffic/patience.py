@@ -10,6 +10,7 @@ LEAST_S: Final = 0.003  # a change that takes less is not worth waiting for
 MOST_S: Final = 0.010
 HURRIED_MS: Final = 200  # a part in a network takes seconds
 BEGIN_AT_ONCE: Final = 2
+PACE_S: Final = 0.003  # between those and the next
 
 
 class Patience:
@@ -18,6 +19,7 @@ class Patience:
     def __init__(self) -> None:
         self._change_s = 0.0
         self._air_ms: int | None = None
+        self._is_beginning = False
 
     def took(self, change_s: float) -> None:
         """A turn's change took so long."""
@@ -34,12 +36,16 @@ class Patience:
 
     def wait_s(self, *, has_idle: bool) -> float:
         """How long the next turn may wait, 0: not at all.  `has_idle`: whether a modem has nothing to send by then."""
-        if not has_idle and not self.is_hurried:
+        if not self.is_hurried:
+            if has_idle:
+                return PACE_S if self._is_beginning else 0.0
             # All have another part that takes its time.  Others may end just now: no commit is made beside those.
             return MOST_S
         # A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
         return min(self._change_s, MOST_S) if self._change_s >= LEAST_S else 0.0
 
-    def begin_most(self, modems: int) -> int:
-        """How many modems that have nothing to do may begin in one turn."""
-        return modems if self.is_hurried else BEGIN_AT_ONCE
+    def begin_most(self, idle: int) -> int:
+        """How many of so many modems that have nothing to do may begin in this turn."""
+        most = idle if self.is_hurried else min(idle, BEGIN_AT_ONCE)
+        self._is_beginning = most < idle
+        return most

@@ -295,7 +295,8 @@ class Scheduler:
         """Wait a little for more to come, unless nearly all modems have nothing or an `otp` is short of one."""
         flights = self._flights
         wait_s = self._patience.wait_s(has_idle=flights.idle > 0)
-        if not wait_s or flights.is_ripe or self._precedence.short(self._now_ms()):
+        is_full = self._patience.is_hurried and flights.is_ripe
+        if not wait_s or is_full or self._precedence.short(self._now_ms()):
             return
         flights.is_patient = True
         try:
@@ -320,7 +321,7 @@ class Scheduler:
         if not self._stopping:
             self._precedence.make_way(now_ms)
             masks = self._masks()
-            most = self._patience.begin_most(len(flights.seats))
+            most = self._patience.begin_most(flights.idle)
             chosen = flights.choose(self._line, self._pins.sims, self._pins.own, masks, now_ms, self._choose, most)
         landed, flights.landed = flights.landed, []
         if not chosen and not landed:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.traffic.patience import BEGIN_AT_ONCE, HURRIED_MS, LEAST_S, MOST_S, Patience
+from engine.traffic.patience import BEGIN_AT_ONCE, HURRIED_MS, LEAST_S, MOST_S, PACE_S, Patience
 
 QUICK_MS, SLOW_MS = HURRIED_MS - 1, HURRIED_MS
 
@@ -35,6 +35,18 @@ def test_one_slow_change_is_no_reason_to_wait() -> None:
 def test_what_ends_while_all_modems_have_another_part_can_wait_for_the_like() -> None:
     assert of(0.001, SLOW_MS).wait_s(has_idle=False) == MOST_S
     assert of(0.001, SLOW_MS).wait_s(has_idle=True) == 0
+    assert of(1.0, SLOW_MS).wait_s(has_idle=True) == 0
+
+
+def test_modems_that_begin_a_few_at_once_leave_some_time_before_the_next_do() -> None:
+    patience = of(0.001, SLOW_MS)
+    assert patience.begin_most(3) == BEGIN_AT_ONCE
+    assert patience.wait_s(has_idle=True) == PACE_S
+    assert patience.begin_most(1) == 1
+    assert patience.wait_s(has_idle=True) == 0
+    patience.lasted(QUICK_MS)
+    assert patience.begin_most(64) == 64
+    assert patience.wait_s(has_idle=True) == 0
 
 
 def test_modems_whose_parts_take_time_begin_a_few_at_once_and_others_all_however_slow_the_disk_is() -> None:
