@@ -8,9 +8,9 @@ The table is borax's.  It reaches from 1901-01-01 to 2099-12-31, in lunar years 
 is refused, not passed over.  A lunar year has the number of the Gregorian year that it begins in, and its last weeks
 lie in the next one.
 
-Where a date is missing from a year, RFC 7529 §4.1 calls it SKIP=BACKWARD to take the one before and SKIP=FORWARD to take
-the one after: day 30 of a short lunar month goes backward, a leap month that a year has not goes back to the ordinary
-one, and 29 February as the caller says.
+Where a year lacks a date, RFC 7529 §4.1 calls it SKIP=BACKWARD to take the one before and SKIP=FORWARD to take the one
+after: day 30 of a short lunar month goes backward, a leap month that a year has not goes back to the ordinary one, and
+29 February goes as the caller says.
 """
 
 import re
