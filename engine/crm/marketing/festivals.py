@@ -244,7 +244,12 @@ def _nth_weekday(spec: NthWeekday, year: int) -> list[date]:
 
 def _festival(row: msgspec.Raw) -> Festival:
     entry = msgspec.json.decode(row, type=_Entry)
-    return Festival(entry.id, entry.name, msgspec.json.decode(entry.spec, type=_KINDS[entry.kind]))
+    try:
+        spec = msgspec.json.decode(entry.spec, type=_KINDS[entry.kind])
+    except msgspec.ValidationError as error:
+        reason, at, path = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{reason} - at spec{path}" if at else reason) from error
+    return Festival(entry.id, entry.name, spec)
 
 
 def _called(row: msgspec.Raw) -> str:

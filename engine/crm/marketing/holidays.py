@@ -13,7 +13,7 @@ New Year stands in both files, each with its own days; a workday may lie in the 
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -62,7 +62,7 @@ class _Year(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse(octets: bytes) -> Holidays:
-    """A year of a country, in JSON text.  Raises Invalid with an entry for everything wrong, by the row of `holidays`."""
+    """A year of a country, in JSON text.  Raises Invalid with an entry for everything wrong and its row in `holidays`."""
     try:
         told = msgspec.json.decode(octets, type=_Year)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -114,10 +114,10 @@ def together(*tables: Holidays) -> Holidays:
         raise Invalid(InvalidParam("holidays", "are of several countries or weekends, or of none"))
     return Holidays(
         tables[0].country,
-        frozenset().union(*(table.years for table in tables)),
+        frozenset(year for table in tables for year in table.years),
         tables[0].weekend,
         {on: name for table in tables for on, name in table.days_off.items()},
-        frozenset().union(*(table.make_up_workdays for table in tables)),
+        frozenset(on for table in tables for on in table.make_up_workdays),
     )
 
 
@@ -173,7 +173,7 @@ def _wrong_pair(pair: _Moved, holiday: _Holiday, weekend: frozenset[int], days_o
     return ""
 
 
-@cache
+@lru_cache(maxsize=64)
 def _shipped(name: str) -> Holidays | None:
     path = _SHIPPED / name
     return _called(name, parse(path.read_bytes())) if path.is_file() else None
