@@ -18,6 +18,7 @@ import msgspec
 
 CONDITIONS_MOST: Final = 250  # leaves, those on events' properties among them
 DEEPEST: Final = 8  # a lone condition is 1 deep
+PATH_LONGEST: Final = 200  # characters of the name of a field or an event
 ANNIVERSARY_LONGEST: Final = 366  # days: longer takes everybody who has the date
 INTEGER_LEAST: Final = -(1 << 63)
 INTEGER_MOST: Final = (1 << 63) - 1
@@ -62,7 +63,7 @@ class Unit(StrEnum):
     YEARS = "y"
 
 
-# The most a duration counts: no day of the table of dates less or plus one leaves the calendar.
+# The most a duration counts: today less or plus one stays within the years 1 to 9999.
 COUNT_MOST: Final = {
     Unit.HOURS: 99_999,
     Unit.DAYS: 99_999,
@@ -178,7 +179,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 def is_path(text: str) -> bool:
     """Whether a field or an event may be called so: words with dots between them, none of the language's own."""
-    return _PATH.fullmatch(text) is not None and text not in RESERVED
+    return len(text) <= PATH_LONGEST and _PATH.fullmatch(text) is not None and text not in RESERVED
 
 
 def is_text(value: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.crm.people.condition_json import from_json, to_json
 from engine.crm.people.conditions import (
@@ -51,6 +52,24 @@ def test_what_was_read_is_written_as_it_came(vector: Json) -> None:
 @given(JSONS)
 def test_every_definition_is_written_as_it_came(definition: Json) -> None:
     assert json.dumps(to_json(from_json(definition))) == json.dumps(definition)
+
+
+WORDS = ["eq", "in", "contains", "is_set", "older_than", "anniversary", "count", "sum", "ever", "P7D", "PT7H", "city"]
+KEYS = ["all", "any", "not", "field", "op", "value", "calendar", "tag", "event", "within", "where", "agg", "of", "offset"]
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(WORDS) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@given(ANY_JSON | st.fixed_dictionaries({"field": ANY_JSON, "op": st.sampled_from(WORDS[:6]), "value": ANY_JSON}))
+def test_any_json_is_refused_or_written_as_it_came(definition: object) -> None:
+    try:
+        condition = from_json(definition)
+    except Invalid:
+        return
+    assert json.dumps(to_json(condition), sort_keys=True) == json.dumps(definition, sort_keys=True)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +146,7 @@ def test_an_anniversary_may_begin_before_today() -> None:
         pytest.param({**CITY, "calendar": "chinese"}, "definition.calendar", id="a calendar too many"),
         pytest.param({**CITY, "field": "a b"}, "definition.field", id="a field of two words"),
         pytest.param({**CITY, "field": "not"}, "definition.field", id="a field called as the language says not"),
+        pytest.param({**CITY, "field": "a" * 201}, "definition.field", id="a field with a long name"),
         pytest.param({**CITY, "field": ".a"}, "definition.field", id="a field of nothing"),
         *(
             pytest.param({**CITY, "op": "older_than", "value": value}, "definition.value", id=f"duration {value}")
