@@ -1,8 +1,8 @@
 """Conditions over plain dicts, one customer after the other: the oracle of the native evaluator.
 
-A customer is a dict as JSON has it: fields by their path, `tags` (a list), `consent` (purpose to status), `events` (each
-with `type`, `at` and its properties), `tz` (a zone, the house's where it is missing).  Dates are texts YYYY-MM-DD,
-birthdays also --MM-DD or an object of the Chinese calendar, instants ISO 8601 with a zone.
+A customer is a dict as JSON has it: fields by their path, `tags` (a list), `consent` (purpose to status), `events`
+(each with `type`, `at` and its properties), `tz` (a zone, the house's where it is missing).  Dates are texts
+YYYY-MM-DD, birthdays also --MM-DD or an object of the Chinese calendar, instants ISO 8601 with a zone.
 
 What the language leaves open is decided so:
 

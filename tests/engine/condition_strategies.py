@@ -99,9 +99,9 @@ def world(now_ms: int) -> World:
 # Values that meet
 
 TEXTS = [
-    "Nanjing", "nanjing", "ＮＡＮＪＩＮＧ", "Nan", "南京", "南京市", "Suzhou", "gold", "Gold", "silver", "none", "Straße",
-    "STRASSE", "ﬁsh", "fish", "İzmir", "izmir", "true", "7", "2026-02-28", "and", 'the "best"', "a\\b", "T10", "t10", "S3",
-    "Ａ", "a", "é", "e\u0301", "👍🏽", "  ",
+    "Nanjing", "nanjing", "ＮＡＮＪＩＮＧ", "Nan", "南京", "南京市", "Suzhou", "gold", "Gold", "silver", "none",
+    "Straße", "STRASSE", "ﬁsh", "fish", "İzmir", "izmir", "true", "7", "2026-02-28", "and", 'the "best"', "a\\b",
+    "T10", "t10", "S3", "Ａ", "a", "é", "e\u0301", "👍🏽", "  ",
 ]  # fmt: skip
 TAGS = ["vip", "VIP", "spa", "常客", "and", "two words"]
 CODES = ["CN", "JS", "ZJ", "NJ", "SZ", "HZ", "DE", "BY", "XX"]
@@ -131,7 +131,9 @@ class Draw:
         self.zone_name = rng.choice(ZONES) if rng.random() < 0.7 else ""
         self.zone = ZoneInfo(self.zone_name or HOUSE_ZONE)
         self.today = rng.choice(DAYS) if rng.random() < 0.7 else date(2026, 1, 1) + timedelta(rng.randrange(1500))
-        self.now_ms = self.midnight_ms(self.today) + rng.choice([0, 1, 43_200_000, 82_799_999, rng.randrange(82_000_000)])
+        self.now_ms = self.midnight_ms(self.today) + rng.choice(
+            [0, 1, 43_200_000, 82_799_999, rng.randrange(82_000_000)]
+        )
         # An hour is lost or won on a few days of a few zones.
         self.today = datetime.fromtimestamp(self.now_ms / 1000, UTC).astimezone(self.zone).date()
 
@@ -320,10 +322,10 @@ TRIPLES = st.randoms(use_true_random=False).map(triple)
 # JSON of every shape, whatever the fields may be
 
 AWKWARD = [
-    "", " ", "and", "or", "not", "或", "且", "并且", "非", "in", "is", "set", "last", "older", "than", "ever", "anniversary",
-    "true", "false", "null", "0", "-0", "007", "-7", "9223372036854775808", "2026-09-01", "2026-02-30", "20260901", "7d",
-    "P7D", '"', "\\", '\\"', "a b", "tag:vip", "a,b", "(a)", "order(90d).count", "-", ".", ".5", "1.5", "南京", "城市=南京",
-    "e\u0301", "\u3000", "\n", "\x00", "'", "=", "!=", "12mo", "٣", "²", "_", "a.b", "%", "@",
+    "", " ", "and", "or", "not", "或", "且", "并且", "非", "in", "is", "set", "last", "older", "than", "ever",
+    "anniversary", "true", "false", "null", "0", "-0", "007", "-7", "9223372036854775808", "2026-09-01", "2026-02-30",
+    "20260901", "7d", "P7D", '"', "\\", '\\"', "a b", "tag:vip", "a,b", "(a)", "order(90d).count", "-", ".", ".5", "1.5", "南京",
+    "城市=南京", "e\u0301", "\u3000", "\n", "\x00", "'", "=", "!=", "12mo", "٣", "²", "_", "a.b", "%", "@",
 ]  # fmt: skip
 WILD_TEXTS = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = WILD_TEXTS.filter(bool)
@@ -335,7 +337,9 @@ NUMBERS = st.sampled_from([0, 1, -1, (1 << 63) - 1, -(1 << 63)]) | st.integers(-
 DATES = st.dates().map(date.isoformat)
 WILD_SCALARS = WILD_TEXTS | NUMBERS | st.booleans() | DATES
 ISO_SPANS = st.builds(
-    lambda count, form: form.format(count), st.integers(0, 999), st.sampled_from(["PT{}H", "P{}D", "P{}W", "P{}M", "P{}Y"])
+    lambda count, form: form.format(count),
+    st.integers(0, 999),
+    st.sampled_from(["PT{}H", "P{}D", "P{}W", "P{}M", "P{}Y"]),
 )
 OFFSETS = st.builds(
     lambda count, letter: f"{'-' * (count < 0)}P{abs(count)}{letter}", st.integers(-999, 999), st.sampled_from("DWMY")
@@ -368,7 +372,9 @@ JSON_FIELDS = st.one_of(
 def _several(items: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     lists = st.lists(items, min_size=2, max_size=3)
     return st.one_of(
-        st.fixed_dictionaries({"all": lists}), st.fixed_dictionaries({"any": lists}), st.fixed_dictionaries({"not": items})
+        st.fixed_dictionaries({"all": lists}),
+        st.fixed_dictionaries({"any": lists}),
+        st.fixed_dictionaries({"not": items}),
     )
 
 

@@ -9,9 +9,9 @@
           | path "anniversary" ["from" ["-"] dur] ["in" "next" dur] ["lunar"|"solar"]
           | event "(" [dur|"ever"] ["," expr] ")" "." ("count" | ("sum"|"max"|"min") "(" path ")") cmp number ;
 
-A name is a word or a text in quotes, `\\"` and `\\\\` in it for a quote and a backslash.  A value is one too, but without
-quotes it is a number, true or false if it looks like one; a number that begins with a nought is a word.  A date is a
-date in quotes as well (`conditions.literal_of`).
+A name is a word or a text in quotes, `\\"` and `\\\\` in it for a quote and a backslash.  A value is one too, but
+without quotes it is a number, true or false if it looks like one; a number that begins with a nought is a word.  A
+date is a date in quotes as well (`conditions.literal_of`).
 
 `parse(write(tree))` is the tree.  What `write` gives is the normal form: the words in English, no more brackets than
 needed, the span of an anniversary in days, `ever` written out, and quotes only where the word alone would say something
@@ -79,7 +79,11 @@ _SIGNS: Final = {
     "^=": Op.STARTS,
 }
 _SIGN_OF: Final = {op: sign for sign, op in _SIGNS.items()}
-_PREFIXES: Final[dict[str, type[Tag] | type[SegmentRef] | type[Consent]]] = {"tag": Tag, "segment": SegmentRef, "consent": Consent}
+_PREFIXES: Final[dict[str, type[Tag] | type[SegmentRef] | type[Consent]]] = {
+    "tag": Tag,
+    "segment": SegmentRef,
+    "consent": Consent,
+}
 _OR: Final = ("or", "或")
 _AND: Final = ("and", "且", "并且")
 _NOT: Final = ("not", "非")
@@ -343,7 +347,7 @@ class _Reading:
         self.refuse(f"{what} at {token.position}", token)
 
     def refuse(self, reason: str, token: _Token) -> NoReturn:
-        """The reason, unless something plainer is wrong with that token: it is no more, or a quote without its fellow."""
+        """The reason, unless something plainer is wrong there: the text ends, or a quote has no fellow."""
         if token.kind == "end":
             reason = "unexpected end of condition"
         elif token.kind == "sign" and token.text == '"':

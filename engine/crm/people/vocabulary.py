@@ -102,8 +102,9 @@ _NAMED: Final = {
 def checked(condition: Condition, vocabulary: Vocabulary, field: str = "definition") -> Condition:
     """The condition, with text again where a field of text is compared with what looked like a date.
 
-    Raises Invalid naming the place, as `definition.all[1].field`: no such field, event, property or purpose, an operator
-    that does not suit what the field holds, a value of another kind.  Whether tags and segments exist is not asked.
+    Raises Invalid naming the place, as `definition.all[1].field`: no such field, event, property or purpose, an
+    operator that does not suit what the field holds, a value of another kind.  Whether tags and segments exist is not
+    asked.
     """
     return _checked(condition, vocabulary, field, event="")
 
@@ -129,9 +130,7 @@ def _checked(condition: Condition, vocabulary: Vocabulary, place: str, event: st
             return condition
 
 
-def _each(
-    items: tuple[Condition, ...], vocabulary: Vocabulary, place: str, event: str
-) -> tuple[Condition, ...]:
+def _each(items: tuple[Condition, ...], vocabulary: Vocabulary, place: str, event: str) -> tuple[Condition, ...]:
     return tuple(_checked(item, vocabulary, inside(place, i), event) for i, item in enumerate(items))
 
 

@@ -55,9 +55,29 @@ def test_every_definition_is_written_as_it_came(definition: Json) -> None:
 
 
 WORDS = ["eq", "in", "contains", "is_set", "older_than", "anniversary", "count", "sum", "ever", "P7D", "PT7H", "city"]
-KEYS = ["all", "any", "not", "field", "op", "value", "calendar", "tag", "event", "within", "where", "agg", "of", "offset"]
+KEYS = [
+    "all",
+    "any",
+    "not",
+    "field",
+    "op",
+    "value",
+    "calendar",
+    "tag",
+    "event",
+    "within",
+    "where",
+    "agg",
+    "of",
+    "offset",
+]
 ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(WORDS) | st.text(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
     max_leaves=12,
 )
@@ -184,7 +204,9 @@ def test_an_anniversary_may_begin_before_today() -> None:
                 ("where.any[1].event", {"where": {"any": [CITY, ORDERS]}}),
             ]
         ),
-        pytest.param({key: value for key, value in ORDERS.items() if key != "within"}, "definition.within", id="no time"),
+        pytest.param(
+            {key: value for key, value in ORDERS.items() if key != "within"}, "definition.within", id="no time"
+        ),
     ],
 )
 def test_a_refusal_names_the_place(definition: object, place: str) -> None:
@@ -269,9 +291,12 @@ def test_trees_can_be_told_apart_and_kept_in_sets() -> None:
         ({"field": "attrs.newsletter", "op": "eq", "value": 1}, "value", "is not true or false"),
         ({"field": "last_order", "op": "lt", "value": "soon"}, "value", "is not a date"),
         ({"field": "last_seen_at", "op": "lt", "value": 7}, "value", "is not a date"),
-        ({"field": "last_order", "op": "contains", "value": "2026"}, "op", "contains does not suit last_order, which is a date"),
-        ({"field": "last_order", "op": "within_last", "value": "PT7H"}, "value", "hours do not suit last_order, which has only a day"),
-        ({"field": "birthday", "op": "eq", "value": "2026-09-25"}, "op", "eq does not suit birthday, which is a day of the year"),
+        ({"field": "last_order", "op": "contains", "value": "2026"}, "op",
+         "contains does not suit last_order, which is a date"),
+        ({"field": "last_order", "op": "within_last", "value": "PT7H"}, "value",
+         "hours do not suit last_order, which has only a day"),
+        ({"field": "birthday", "op": "eq", "value": "2026-09-25"}, "op",
+         "eq does not suit birthday, which is a day of the year"),
         ({"field": "region", "op": "starts", "value": "C"}, "op", "starts does not suit region, which is a region"),
         ({"consent": "fun"}, "consent", "no such purpose: fun"),
         ({**ORDERS, "event": "ordeal"}, "event", "no such event: ordeal"),
@@ -316,9 +341,7 @@ def test_what_looked_like_a_date_is_text_for_a_field_of_text() -> None:
     definition = {"any": [{"field": "city", "op": "eq", "value": "2026-09-01"},
                           {"field": "attrs.hobbies", "op": "in", "value": ["a", "2026-09-01"]}]}  # fmt: skip
     condition = checked(from_json(definition), VOCABULARY)
-    assert condition == AnyOf(
-        (Field("city", Op.EQ, "2026-09-01"), Field("attrs.hobbies", Op.IN, ("a", "2026-09-01")))
-    )
+    assert condition == AnyOf((Field("city", Op.EQ, "2026-09-01"), Field("attrs.hobbies", Op.IN, ("a", "2026-09-01"))))
     assert to_json(condition) == definition
 
 
