@@ -355,6 +355,6 @@ def test_the_triples_are_worth_trying() -> None:
         true += is_so
         if isinstance(condition, Field):
             outcomes.setdefault(condition.op, set()).add(is_so)
-    assert 600 < true < 1400
+    assert 500 < true < 1500
     assert outcomes == {op: {True, False} for op in Op}
     assert triple(Random(7)) == triple(Random(7))

@@ -143,6 +143,9 @@ class Draw:
     def chance(self, part: float) -> bool:
         return self.rng.random() < part
 
+    def text(self) -> str:
+        return self.rng.choice(TEXTS[:6] if self.chance(0.5) else TEXTS)
+
     # Moments near the ends of spans
 
     def day(self) -> date:
@@ -181,7 +184,7 @@ class Draw:
     def held(self, kind: Kind) -> Any:
         """What a field of the kind holds."""
         makers: dict[Kind, Callable[[], Any]] = {
-            Kind.TEXT: lambda: self.rng.choice(TEXTS),
+            Kind.TEXT: self.text,
             Kind.INTEGER: lambda: self.rng.choice(INTEGERS),
             Kind.YES_NO: lambda: self.chance(0.5),
             Kind.DATE: lambda: self.day().isoformat(),
@@ -278,10 +281,10 @@ class Draw:
             case Kind.REGION:
                 return self.compared(path, (Op.EQ, Op.EQ, Op.NE), lambda: self.rng.choice(CODES))
             case _ if self.chance(0.35):
-                text = self.rng.choice(TEXTS)
+                text = self.text()
                 return Field(path, self.rng.choice(IN_TEXT), text[: self.rng.choice([1, 2, 3, len(text)])])
             case _:
-                return self.compared(path, (Op.EQ, Op.EQ, Op.NE), lambda: self.rng.choice(TEXTS))
+                return self.compared(path, (Op.EQ, Op.EQ, Op.NE), self.text)
 
     def compared(self, path: str, ops: tuple[Op, ...], value: Callable[[], Any]) -> Field:
         if self.chance(0.25):
@@ -324,8 +327,8 @@ TRIPLES = st.randoms(use_true_random=False).map(triple)
 AWKWARD = [
     "", " ", "and", "or", "not", "或", "且", "并且", "非", "in", "is", "set", "last", "older", "than", "ever",
     "anniversary", "true", "false", "null", "0", "-0", "007", "-7", "9223372036854775808", "2026-09-01", "2026-02-30",
-    "20260901", "7d", "P7D", '"', "\\", '\\"', "a b", "tag:vip", "a,b", "(a)", "order(90d).count", "-", ".", ".5", "1.5", "南京",
-    "城市=南京", "e\u0301", "\u3000", "\n", "\x00", "'", "=", "!=", "12mo", "٣", "²", "_", "a.b", "%", "@",
+    "20260901", "7d", "P7D", '"', "\\", '\\"', "a b", "tag:vip", "a,b", "(a)", "order(90d).count", "-", ".", ".5", "1.5",
+    "南京", "城市=南京", "e\u0301", "\u3000", "\n", "\x00", "'", "=", "!=", "12mo", "٣", "²", "_", "a.b", "%", "@",
 ]  # fmt: skip
 WILD_TEXTS = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = WILD_TEXTS.filter(bool)
