@@ -3,6 +3,7 @@
 Each step goes in changes of a few hundred rows, and may be killed between any two of them: the next start goes on.
 
     1 to 2   recipients were an entry each, with a key each; now they are packed in sheets
+    2 to 3   customers had their tags as words, and no references; and were found by their numbers alone
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row, packed
 from engine.crm.marketing.uploads import STRETCHES, Fault, Stretch
+from engine.crm.people import consent, references, tags
+from engine.crm.people.customer import BY_REFERENCE, CUSTOMERS, Customer, keys_of
+from engine.store.codec import RecordCodec
 from engine.store.environment import Migration, Store
-from engine.store.table import Keyed, Table, Txn, Unique
+from engine.store.table import Keyed, Octets, Table, Txn, Unique
 from engine.traffic import messages, sims, slots
 from engine.traffic.sheets import BULKS, FED, PLACES, SHEETS, Fed, Place
 from engine.traffic.spending import Spending, parts_of
@@ -150,4 +154,56 @@ def _forget_keys(txn: Txn) -> bool:
     return bool(found)
 
 
-MIGRATIONS: Final = {1: Migration(TABLES_1, pack_rows)}
+class Customer2(msgspec.Struct, frozen=True, array_like=True):
+    """A customer of schema 2."""
+
+    id: int
+    number: int
+    name: str = ""
+    language: str = ""
+    source: str = "api"
+    tags: tuple[str, ...] = ()
+    created_ms: int = 0
+    updated_ms: int = 0
+    version: int = 1
+
+
+CUSTOMERS_2: Final = Octets("customers", "Q")
+_CUSTOMER_2: Final = RecordCodec(Customer2)
+
+
+def describe_customers(store: Store) -> None:
+    """Schema 2 to 3."""
+    last: int | None = 0
+    while last is not None:
+        last = store.write_now(_describe, last)
+
+
+def _describe(txn: Txn, after: int) -> int | None:
+    """Write the next customers anew; the id of the last one, None at the end."""
+    found = list(islice(CUSTOMERS_2.scan(txn, after=after or None), CHUNK))
+    for (identifier,), octets in found:
+        if octets[0] != _CUSTOMER_2.version:
+            continue  # written anew before the last run ended
+        old = _CUSTOMER_2.decode(octets)
+        new = Customer(
+            identifier,
+            old.number,
+            name=old.name,
+            granted=consent.standing(txn, old.number),
+            tags=tags.require(txn, old.tags[: tags.ON_ONE_MOST], old.created_ms),
+            language=old.language,
+            source=old.source,
+            created_ms=old.created_ms,
+            reference=references.take(txn, references.CUSTOMER),
+            updated_ms=old.updated_ms,
+            version=old.version,
+        )
+        BY_REFERENCE.add(txn, new.reference, identifier)
+        for index, key in keys_of(new):
+            index.add(txn, *key)
+        CUSTOMERS.put(txn, identifier, new)
+    return found[-1][0][0] if found else None
+
+
+MIGRATIONS: Final = {1: Migration(TABLES_1, pack_rows), 2: Migration((), describe_customers)}

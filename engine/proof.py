@@ -8,7 +8,8 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from engine.crm.marketing.campaigns import CAMPAIGNS
-from engine.crm.people import customers
+from engine.crm.people import consent, customer
+from engine.crm.people.customer import CUSTOMERS
 from engine.errors import RecordBroken
 from engine.store.table import Txn
 from engine.traffic import inbox, messages, retention, sheets, slots
@@ -118,9 +119,21 @@ def _received(txn: Txn) -> Iterator[str]:
 
 
 def _customers(txn: Txn) -> Iterator[str]:
-    wanted = {(customer.number, identifier) for (identifier,), customer in customers.CUSTOMERS.scan(txn)}
-    found = {(number, identifier) for (number,), identifier in customers.BY_NUMBER.scan(txn)}
-    yield from _compare("customers_by_number", found, wanted)
+    numbers: set[tuple[Any, ...]] = set()
+    references: set[tuple[Any, ...]] = set()
+    entries: dict[str, set[tuple[Any, ...]]] = {index.name: set() for index in customer.INDEXES}
+    for (identifier,), record in CUSTOMERS.scan(txn):
+        numbers.update((number, identifier) for number in customer.numbers_of(record))
+        references.add((record.reference, identifier))
+        for index, key in customer.keys_of(record):
+            entries[index.name].add(key)
+        if record.granted != consent.standing(txn, record.number):
+            yield f"customers: {identifier} is granted {record.granted}, its consents say otherwise"
+    for unique, wanted in ((customer.BY_NUMBER, numbers), (customer.BY_REFERENCE, references)):
+        found = {(*key, identifier) for key, identifier in unique.scan(txn)}
+        yield from _compare(unique.name, found, wanted)
+    for index in customer.INDEXES:
+        yield from _compare(index.name, set(index.scan(txn)), entries[index.name])
 
 
 def _campaigns(txn: Txn) -> Iterator[str]:

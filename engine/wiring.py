@@ -18,7 +18,23 @@ from engine.config import Limits, Settings
 from engine.crm.gate import gate_with, judge_with
 from engine.crm.marketing import campaigns, caps, uploads
 from engine.crm.marketing.arrival import Arrival
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import (
+    audience,
+    consent,
+    customers,
+    fields,
+    happenings,
+    organisations,
+    references,
+    regions,
+    segments,
+    suppressions,
+    tags,
+    timeline,
+)
+from engine.crm.people.conditions import Condition
+from engine.crm.people.customer import Customer
+from engine.crm.people.member import MEMBERS
 from engine.crm.people.suppressions import Suppressions
 from engine.migration import MIGRATIONS
 from engine.modem.pool import ModemSettings, Pool
@@ -69,6 +85,15 @@ TABLES: Final[tuple[Keyed, ...]] = (
     events.EVENTS,
     *tokens.TABLES,
     *customers.TABLES,
+    *references.TABLES,
+    *tags.TABLES,
+    *fields.TABLES,
+    *regions.TABLES,
+    *organisations.TABLES,
+    *happenings.TABLES,
+    *timeline.TABLES,
+    *segments.TABLES,
+    MEMBERS,
     *consent.TABLES,
     *suppressions.TABLES,
     *campaigns.TABLES,
@@ -207,6 +232,27 @@ class Engine:
     async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
         """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""
         return await self.store.write(intents.resolve, message_id, resolution, self.now_ms())
+
+    async def count(self, condition: Condition) -> tuple[int, float]:
+        """(how many customers a checked condition takes now, how many seconds it took to find them)."""
+        begun_s, found = time.perf_counter(), 0
+
+        def take(more: list[int]) -> None:
+            nonlocal found
+            found += len(more)
+
+        await audience.walk(self.store, self._compiling(condition), take)
+        return found, time.perf_counter() - begun_s
+
+    def select(self, txn: Txn, condition: Condition, after: int, limit: int) -> tuple[list[Customer], int]:
+        """(customers above id `after` that a checked condition takes, the id to go on behind or 0 at the end)."""
+        return audience.page(txn, self._compiling(condition)(txn), after, limit)
+
+    def _compiling(self, condition: Condition) -> audience.Compile:
+        with self.store.read() as txn:
+            words = segments.words_of(txn)
+        zone = self.settings.house.time_zone
+        return audience.compiling(condition, words, segments.resolver, self.now_ms(), zone)
 
     def estimate_s(self, parts: int) -> float | None:
         """Seconds that `parts` more parts take at the measured rate, behind what waits; None without a modem."""

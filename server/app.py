@@ -6,7 +6,23 @@ from typing import Final
 from aiohttp import web
 
 from engine.wiring import Engine
-from server.api import campaigns, customers, events, health, messages, modems, openapi, routes, sim
+from server.api import (
+    campaigns,
+    customers,
+    events,
+    fields,
+    happenings,
+    health,
+    messages,
+    modems,
+    openapi,
+    organisations,
+    regions,
+    routes,
+    segments,
+    sim,
+    tags,
+)
 from server.console import pages
 from server.context import ENGINE, LABORATORY, Laboratory
 from server.middleware import bearer, refusals
@@ -18,6 +34,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *campaigns.ROUTES,
     *customers.ROUTES,
+    *happenings.ROUTES,
+    *tags.ROUTES,
+    *fields.ROUTES,
+    *regions.ROUTES,
+    *organisations.ROUTES,
+    *segments.ROUTES,
     *events.ROUTES,
     *modems.ROUTES,
     *routes.ROUTES,

@@ -15,9 +15,9 @@ from engine.access import tokens
 from engine.config import ANY_HOUR, House, Http, Modems, Settings
 from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.marketing.campaigns import Campaign, Stage
-from engine.crm.people import consent, customers
+from engine.crm.people import agreement, customers
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import CUSTOMERS, Customer
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
@@ -64,7 +64,7 @@ def simulation_in(folder: Path) -> Simulation:
 def seed_town(txn: Txn, now_ms: int) -> int:
     """The town's people, once; how many were new.  Their numbers belong to nobody."""
     random = Random(SEED)  # noqa: S311  a town, not a secret
-    if customers.CUSTOMERS.count(txn):
+    if CUSTOMERS.count(txn):
         return 0
     for place in range(PEOPLE):
         is_chinese = random.random() < 0.6
@@ -73,11 +73,11 @@ def seed_town(txn: Txn, now_ms: int) -> int:
         else:
             name = f"{random.choice(_NAMES_EN)} {random.choice(_FAMILIES_EN)}"
             number, language = f"+44770090{place:04d}", "en"
-        customer = Customer(0, numbers.to_key(number), name, language, "demo")
-        made = customers.add(txn, customer, now_ms)
+        customer = Customer(0, numbers.to_key(number), name, language=language, source="demo")
+        made = customers.add(txn, customer, now_ms, "demo")
         if random.random() < 0.95:
             said = Consent(Status.GRANTED, "paper", f"guest card {place + 1}", now_ms)
-            consent.add(txn, made.number, "marketing", said)
+            agreement.add(txn, made.number, "marketing", said)
     return PEOPLE
 
 
@@ -93,7 +93,7 @@ def begin_campaign(txn: Txn, pepper: bytes, now_ms: int) -> Campaign:
     )
     campaign = campaigns.add(txn, draft, now_ms)
     upload = uploads.begin(txn, campaign.id, now_ms)
-    people = [person for _, person in customers.CUSTOMERS.scan(txn) if person.source == "demo"]
+    people = [person for _, person in CUSTOMERS.scan(txn) if person.source == "demo"]
     rows = [
         (place + 1, person.number, recipients.Row("", f"guest-{place + 1}", person.language))
         for place, person in enumerate(people)

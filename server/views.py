@@ -200,28 +200,6 @@ class ConsentAnswer(msgspec.Struct, frozen=True):
     consent: ConsentView | None
 
 
-class CustomerView(msgspec.Struct, frozen=True):
-    """A customer.  `number` is masked in lists; `consent` by purpose stands in no list."""
-
-    id: str
-    number: str
-    name: str
-    language: str | None
-    source: str
-    tags: list[str]
-    created_at: str | None
-    updated_at: str | None
-    version: int
-    consent: dict[str, ConsentView | None] | UnsetType = UNSET
-
-
-class CustomerPage(msgspec.Struct, frozen=True):
-    """Customers; `next` is the cursor of the following page, or null."""
-
-    items: list[CustomerView]
-    next: str | None
-
-
 class SenderView(msgspec.Struct, frozen=True):
     """Who sends for a route: a SIM by its IMSI or a modem by its port."""
 

@@ -13,9 +13,7 @@ from engine import numbers
 from engine.crm.marketing import campaigns, caps, uploads
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.uploads import Fault, Upload
-from engine.crm.people import customers
 from engine.crm.people.consent import Consent
-from engine.crm.people.customers import Customer
 from engine.errors import Invalid, InvalidParam
 from engine.rack import ModemView
 from engine.store import ids
@@ -153,32 +151,6 @@ class RouteChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost_minor: Cost | UnsetType = UNSET
     order: Order | UnsetType = UNSET
     failover: bool | UnsetType = UNSET
-
-
-class NewCustomer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person."""
-
-    number: str
-    name: Annotated[str, Meta(max_length=200)] = ""
-    language: Language | None = None
-    tags: Annotated[list[str], Meta(max_length=50)] = []
-
-
-class CustomerChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields to replace; those left out stay."""
-
-    name: Annotated[str, Meta(max_length=200)] | None = None
-    language: Language | None = None
-    tags: Annotated[list[str], Meta(max_length=50)] | None = None
-
-
-class NewConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody agreed to or withdrew, and how that is known."""
-
-    purpose: Literal["marketing", "survey", "research"]
-    status: Literal["granted", "withdrawn"]
-    method: Literal["web", "paper", "staff", "import", "api"]
-    evidence: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -406,25 +378,6 @@ def upload(record: Upload, first_faults: list[views.FaultView]) -> views.UploadV
 def fault(row: int, record: Fault) -> views.FaultView:
     """A row that will not be texted."""
     return views.FaultView(row, record.status, record.name or None, record.reason or None)
-
-
-def customer(
-    record: Customer, *, whole: bool = False, said: dict[str, views.ConsentView | None] | UnsetType = UNSET
-) -> views.CustomerView:
-    """A customer as JSON; the number is masked unless `whole`."""
-    number = numbers.from_key(record.number)
-    return views.CustomerView(
-        id=customers.name_of(record.id),
-        number=number if whole else numbers.mask(number),
-        name=record.name,
-        language=record.language or None,
-        source=record.source,
-        tags=list(record.tags),
-        created_at=time(record.created_ms),
-        updated_at=time(record.updated_ms),
-        version=record.version,
-        consent=said,
-    )
 
 
 def senders_of(given: list[RouteSender]) -> tuple[Sender, ...]:

@@ -39,7 +39,6 @@ from engine.crm.people.conditions import (
     Happened,
     Not,
     Op,
-    Scalar,
     SegmentRef,
     Tag,
     Unit,
@@ -180,7 +179,7 @@ class Reader:
             return fold(asked) in fold(value) if op is Op.CONTAINS else fold(value).startswith(fold(asked))
         return self.is_ordered(op, value, asked)
 
-    def is_ordered(self, op: Op, value: Any, asked: Scalar | None) -> bool:
+    def is_ordered(self, op: Op, value: Any, asked: Any) -> bool:
         """eq, lt, lte, gt and gte between values of one type; truth and text have no order."""
         found: Any = value
         if isinstance(asked, date):

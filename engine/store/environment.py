@@ -50,7 +50,7 @@ P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 TABLES_GONE: Final = 16  # of all earlier schemas, at most
 MAP_SIZE: Final = 1 << 40  # address space only; the file grows as it is written
 

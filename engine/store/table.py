@@ -105,6 +105,25 @@ class Keyed:
             items = cursor.iternext(keys=True, values=False) if found else iter(())
             return list(islice(cast("Iterator[bytes]", items), limit))
 
+    def stretch(self, txn: Txn, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` packed keys behind the packed key `after` and their values, in order."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            found = cursor.set_range(after)
+            if found and cursor.key() == after:
+                found = cursor.next()
+            return list(islice(cast("Iterator[tuple[bytes, bytes]]", cursor.iternext()), limit)) if found else []
+
+    def between(self, txn: Txn, first: bytes, behind: bytes) -> list[tuple[bytes, bytes]]:
+        """All packed keys from `first` on and before `behind`, with their values, in order."""
+        items: list[tuple[bytes, bytes]] = []
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            if cursor.set_range(first):
+                for item in cast("Iterator[tuple[bytes, bytes]]", cursor.iternext()):
+                    if item[0] >= behind:
+                        break
+                    items.append(item)
+        return items
+
     def last_key(self, txn: Txn) -> tuple[Any, ...] | None:
         """The highest key, or None where there is none."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
@@ -162,6 +181,14 @@ class Table(Keyed, Generic[T]):
         packed = self._pack(*key) if type(key) is tuple else self._pack(key)
         value = txn.raw.get(packed, None, txn.handles[self.name])
         return None if value is None else self._decode(packed, cast("bytes", value))
+
+    def octets(self, txn: Txn, packed: bytes) -> bytes | None:
+        """The raw value under a packed key, or None."""
+        return cast("bytes | None", txn.raw.get(packed, None, txn.handles[self.name]))
+
+    def packed(self, key: Key, record: T) -> tuple[bytes, bytes]:
+        """The key and the value as they are kept."""
+        return self._key(key), self._encode(record)
 
     def get(self, txn: Txn, key: Key) -> T:
         """The record.  Raises NotFound."""
@@ -236,6 +263,11 @@ class Index(Keyed):
         """Keys in order below `prefix`, behind `after`."""
         behind = None if after is None else self._key(after)
         for key, _ in self._scan(txn, self._prefix(prefix), behind, reverse):
+            yield self.layout.unpack(key)
+
+    def scan_octets(self, txn: Txn, start: bytes) -> Iterator[tuple[Any, ...]]:
+        """Keys in order that begin with these octets, wherever a field ends."""
+        for key, _ in self._scan(txn, start, None):
             yield self.layout.unpack(key)
 
 

@@ -2,116 +2,185 @@
 
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from engine import numbers
-from engine.crm.people import consent, customers
+from engine.crm.people import agreement, consent, customers, references
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customers import CUSTOMERS, Customer
+from engine.crm.people.customer import Customer, Lifecycle
+from engine.crm.people.customers import Sought
+from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from server import views, wire
 from server.context import ENGINE
 from server.route import Route
+from server.shapes import customers as shapes
 
 
 async def create(request: web.Request) -> web.Response:
     """A new customer; one person per number."""
     engine = request.app[ENGINE]
-    body = wire.decode(await request.read(), wire.NewCustomer)
-    number = numbers.parse(body.number, engine.settings.house.country or None, "number")
-    record = Customer(0, numbers.to_key(number), body.name, body.language or "", tags=tuple(body.tags))
-    made = await engine.store.write(customers.add, record, engine.now_ms())
-    location = f"/v1/customers/{customers.name_of(made.id)}"
-    return wire.reply(wire.customer(made, whole=True), 201, Location=location)
+    body = wire.decode(await request.read(), shapes.NewCustomer)
+    view = await engine.store.write(_create, body, engine.settings.house.country or None, engine.now_ms())
+    return wire.reply(view, 201, Location=f"/v1/customers/{view.id}", ETag=f'"{view.version}"')
+
+
+def _create(txn: Txn, body: shapes.NewCustomer, country: str | None, now_ms: int) -> shapes.CustomerView:
+    changes = shapes.changes_of(txn, body, country, now_ms)
+    changes["attrs"] = {number: value for number, value in changes.get("attrs", {}).items() if value is not None}
+    record = Customer(0, **changes)
+    customers.require_complete(txn, record)
+    return shapes.view(txn, customers.add(txn, record, now_ms, "api"), whole=True)
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """Customers newest first, or the one with `number`."""
-    wire.known_query(request, "cursor", "limit", "number")
+    """Customers newest first; or those who are looked for, oldest first.
+
+    `number` and `reference` lead to one.  `name` are beginnings of words; with `tag`, `region` (and what lies in it)
+    and `lifecycle` everything that is said must be true.
+    """
+    wire.known_query(request, "cursor", "limit", "number", "reference", "name", "tag", "region", "lifecycle")
     engine = request.app[ENGINE]
-    before, limit = wire.page_of(request, "cus")
-    text = request.query.get("number")
+    cursor, limit = wire.page_of(request, "cus")
+    query = request.query
+    sought = Sought(
+        query.get("name", ""), query.get("tag", ""), query.get("region", ""), _lifecycle(query.get("lifecycle", ""))
+    )
     with engine.store.read() as txn:
-        if text:
-            number = wire.number_of(text, engine.settings.house.country or None, "number")
+        if query.get("number"):
+            number = wire.number_of(query["number"], engine.settings.house.country or None, "number")
             found = customers.find_by_number(txn, numbers.to_key(number))
-            return wire.reply(views.CustomerPage([] if found is None else [wire.customer(found)], None))
-        items = [wire.customer(record) for record in customers.listed(txn, before, limit)]
-    return wire.reply(views.CustomerPage(items, wire.next_of(items, limit)))
+            return _page(txn, [] if found is None else [found], 0)
+        if query.get("reference"):
+            found = customers.find_by_reference(txn, query["reference"])
+            return _page(txn, [] if found is None else [found], 0)
+        if sought != Sought():
+            return _page(txn, *customers.search(txn, sought, cursor, limit))
+        listed = list(customers.listed(txn, cursor, limit))
+        return _page(txn, listed, listed[-1].id if len(listed) == limit else 0)
+
+
+def _lifecycle(said: str) -> Lifecycle | None:
+    if not said:
+        return None
+    if said.upper() not in Lifecycle.__members__:
+        words = ", ".join(step.name.lower() for step in Lifecycle)
+        raise Invalid(InvalidParam("lifecycle", f"is none of {words}"))
+    return Lifecycle[said.upper()]
+
+
+def _page(txn: Txn, found: list[Customer], last: int) -> web.Response:
+    items = [shapes.view(txn, record) for record in found]
+    return wire.reply(shapes.CustomerPage(items, customers.name_of(last) if last else None))
 
 
 async def get(request: web.Request) -> web.Response:
-    """One customer, with the newest word on each purpose."""
-    wire.known_query(request)
-    identifier = wire.id_of(request, "cus")
+    """One customer, with the newest word on each purpose; `with=sources` tells where each value came from."""
+    wire.known_query(request, "with")
+    beside = request.query.get("with", "")
+    if beside not in ("", "sources"):
+        raise Invalid(InvalidParam("with", "is not sources"))
+    identifier = _id_of(request)
     with request.app[ENGINE].store.read() as txn:
-        record = CUSTOMERS.get(txn, identifier)
-        said = {purpose: _consent(txn, record.number, purpose) for purpose in consent.NEEDED}
-    return wire.reply(wire.customer(record, whole=True, said=said), ETag=f'"{record.version}"')
+        record = customers.require(txn, identifier)
+        sources = shapes.sources_of(customers.sources_of(txn, record)) if beside else msgspec.UNSET
+        view = shapes.view(txn, record, whole=True, said=shapes.newest(txn, record.number), sources=sources)
+    return wire.reply(view, ETag=f'"{record.version}"')
 
 
-def _consent(txn: Txn, number: int, purpose: str) -> views.ConsentView | None:
-    return wire.consented(consent.newest(txn, number, purpose))
+def _id_of(request: web.Request) -> int:
+    return wire.id_of(request, "cus")
 
 
 async def change(request: web.Request) -> web.Response:
     """Replace fields; with `If-Match` only the version that was read."""
     engine = request.app[ENGINE]
-    body = wire.decode(await request.read(), wire.CustomerChange)
-    changes: dict[str, str | tuple[str, ...]] = {}
-    if body.name is not None:
-        changes["name"] = body.name
-    if body.language is not None:
-        changes["language"] = body.language
-    if body.tags is not None:
-        changes["tags"] = tuple(body.tags)
-    identifier = wire.id_of(request, "cus")
-    version = wire.version_of(request)
-    record = await engine.store.write(customers.change, identifier, changes, version, engine.now_ms())
-    return wire.reply(wire.customer(record, whole=True), ETag=f'"{record.version}"')
+    body = wire.decode(await request.read(), shapes.CustomerChange)
+    country = engine.settings.house.country or None
+    view = await engine.store.write(
+        _change, _id_of(request), body, wire.version_of(request), country, engine.now_ms()
+    )  # fmt: skip
+    return wire.reply(view, ETag=f'"{view.version}"')
+
+
+def _change(
+    txn: Txn, identifier: int, body: shapes.CustomerChange, version: int | None, country: str | None, now_ms: int
+) -> shapes.CustomerView:
+    customers.require(txn, identifier)
+    changes = shapes.changes_of(txn, body, country, now_ms)
+    return shapes.view(txn, customers.change(txn, identifier, changes, version, now_ms, "api"), whole=True)
 
 
 async def consented(request: web.Request) -> web.Response:
     """Append what the customer agreed to or withdrew."""
     engine = request.app[ENGINE]
-    body = wire.decode(await request.read(), wire.NewConsent)
-    identifier = wire.id_of(request, "cus")
-    with engine.store.read() as txn:
-        record = CUSTOMERS.get(txn, identifier)
-    row = Consent(Status(body.status), body.method, body.evidence, engine.now_ms())
-    await engine.store.write(consent.add, record.number, body.purpose, row)
-    with engine.store.read() as txn:
-        return wire.reply(views.ConsentAnswer(body.purpose, _consent(txn, record.number, body.purpose)), 201)
+    body = wire.decode(await request.read(), shapes.NewConsent)
+    row = Consent(
+        Status(body.status),
+        body.method,
+        body.evidence,
+        engine.now_ms(),
+        wording=body.wording,
+        by="api",
+        detail=body.detail,
+        jurisdiction=body.jurisdiction,
+    )
+    return wire.reply(await engine.store.write(_consent, _id_of(request), body.purpose, row), 201)
+
+
+def _consent(txn: Txn, identifier: int, purpose: str, row: Consent) -> views.ConsentAnswer:
+    number = customers.require(txn, identifier).number
+    agreement.add(txn, number, purpose, row)
+    return views.ConsentAnswer(purpose, wire.consented(consent.newest(txn, number, purpose)))
+
+
+async def consents(request: web.Request) -> web.Response:
+    """All that the customer ever agreed to or withdrew."""
+    wire.known_query(request)
+    with request.app[ENGINE].store.read() as txn:
+        record = customers.require(txn, _id_of(request))
+        return wire.reply(shapes.consents(consent.history(txn, record.number)))
 
 
 _LIST: Final = {
     "number": "only the customer with this number",
+    "reference": f"only the customer that is called so, as {references.render(references.CUSTOMER, 17)}",
+    "name": "beginnings of words of the name",
+    "tag": "with this tag",
+    "region": "of the region with this code, or of one that lies in it",
+    "lifecycle": "lead, prospect, customer or lost",
     "cursor": "`next` of the page before",
     "limit": "1 to 1000, 50 if left out",
 }
 
 ROUTES: Final = (
-    Route("POST", "/v1/customers", create, 201, takes=wire.NewCustomer, gives=views.CustomerView, problems=(409,)),
-    Route("GET", "/v1/customers", list_all, gives=views.CustomerPage, query=_LIST),
-    Route("GET", "/v1/customers/{id}", get, gives=views.CustomerView, problems=(404,)),
+    Route("POST", "/v1/customers", create, 201, takes=shapes.NewCustomer, gives=shapes.CustomerView, problems=(409,)),
+    Route("GET", "/v1/customers", list_all, gives=shapes.CustomerPage, query=_LIST),
+    Route(
+        "GET",
+        "/v1/customers/{id}",
+        get,
+        gives=shapes.CustomerView,
+        query={"with": "sources: where each value came from"},
+        problems=(404,),
+    ),
     Route(
         "PATCH",
         "/v1/customers/{id}",
         change,
-        takes=wire.CustomerChange,
-        gives=views.CustomerView,
-        problems=(
-            404,
-            409,
-        ),
+        takes=shapes.CustomerChange,
+        gives=shapes.CustomerView,
+        problems=(404, 409, 412),
     ),
     Route(
         "POST",
         "/v1/customers/{id}/consents",
         consented,
         201,
-        takes=wire.NewConsent,
+        takes=shapes.NewConsent,
         gives=views.ConsentAnswer,
         problems=(404,),
     ),
+    Route("GET", "/v1/customers/{id}/consents", consents, gives=shapes.ConsentHistory, problems=(404,)),
 )

@@ -7,8 +7,8 @@ import pytest
 
 from engine import proof
 from engine.crm.marketing import uploads
-from engine.crm.people import customers
-from engine.crm.people.customers import Customer
+from engine.crm.people import customer, customers
+from engine.crm.people.customer import Customer
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import inbox, intents, messages, slots
@@ -107,7 +107,7 @@ def move_a_cursor(txn: Txn) -> None:
         pytest.param(lambda txn: INBOX.put(txn, 5, 1), "inbox", id="an inbox entry of nothing"),
         pytest.param(lambda txn: inbox.BY_ORIGINATOR.add(txn, NUMBER, 5), "received_by_number", id="an index of texts"),
         pytest.param(
-            lambda txn: customers.BY_NUMBER.remove(txn, NUMBER),
+            lambda txn: customer.BY_NUMBER.remove(txn, NUMBER),
             "customers_by_number",
             id="a customer's number",
         ),

@@ -15,7 +15,7 @@ from engine.config import Keep
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
 from engine.crm.people import customers
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import Customer
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import inbound, inbox, intents, messages, receipts, retention

@@ -7,7 +7,7 @@ passes the block that was just put up.
 from typing import Final
 
 from engine.config import House
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import agreement, consent, customers, suppressions
 from engine.crm.people.consent import Consent, Status
 from engine.store.table import Txn
 from engine.traffic import inbox, messages
@@ -44,8 +44,9 @@ _TEXTS: Final = {
 
 
 def _reply(text: str, language: str, house: House, purpose: str) -> Reply:
-    name = house.name_zh if language == "zh" else house.name_en
-    return Reply(_TEXTS[text][language].format(name=name), purpose)
+    spoken = "zh" if language.partition("-")[0] == "zh" else "en"
+    name = house.name_zh if spoken == "zh" else house.name_en
+    return Reply(_TEXTS[text][spoken].format(name=name), purpose)
 
 
 def answer(txn: Txn, word: str, received: Received, house: House, pepper: bytes, now_ms: int) -> Routed | None:
@@ -60,24 +61,24 @@ def answer(txn: Txn, word: str, received: Received, house: House, pepper: bytes,
     if word in STOP:
         return _stop(txn, number, language, evidence, house, pepper, now_ms)
     if word in NO_MARKETING:
-        consent.withdraw(txn, number, "marketing", "sms_keyword", evidence, now_ms)
+        agreement.withdraw(txn, number, "marketing", "sms_keyword", evidence, now_ms)
         messages.withdraw(txn, number, lambda message: message.purpose == "marketing", "no_consent", now_ms)
         return Routed("command:td", (_reply("no_marketing", language, house, "service"),))
     if word in START:
         suppressions.lift(txn, pepper, number)
         if not consent.is_granted(txn, number, "marketing"):
-            consent.add(txn, number, "marketing", Consent(Status.PENDING, "sms_keyword", evidence, now_ms))
+            agreement.add(txn, number, "marketing", Consent(Status.PENDING, "sms_keyword", evidence, now_ms))
         return Routed("command:start", (_reply("started", language, house, "legal"),))
     asked_for = consent.newest(txn, number, "marketing")
     if asked_for is None or asked_for.status is not Status.PENDING or asked_for.at_ms + QUESTION_MS < now_ms:
         return None
     said = Consent(Status.GRANTED, "sms_keyword", f"{asked_for.evidence} {evidence}", now_ms)
-    consent.add(txn, number, "marketing", said)
+    agreement.add(txn, number, "marketing", said)
     return Routed("command:yes", (_reply("granted", language, house, "service"),))
 
 
 def _stop(txn: Txn, number: int, language: str, evidence: str, house: House, pepper: bytes, now_ms: int) -> Routed:
-    consent.withdraw_all(txn, number, "sms_keyword", evidence, now_ms)
+    agreement.withdraw_all(txn, number, "sms_keyword", evidence, now_ms)
     was_new = suppressions.add(txn, pepper, number, "stop_all", now_ms)
     messages.withdraw(txn, number, lambda message: message.purpose != "legal", "stop_all", now_ms)
     # One confirmation, however often somebody says it.

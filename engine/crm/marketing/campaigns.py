@@ -17,7 +17,7 @@ import msgspec
 from engine import sms
 from engine.config import House
 from engine.crm.marketing import templates
-from engine.crm.people import consent, customers, permission, suppressions
+from engine.crm.people import agreement, consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
@@ -332,7 +332,7 @@ class _Feeder:
             verdict = Verdict(State.EXPIRED, "deadline_passed")
         if self._needs_basis and consent.newest(txn, row.number, self._campaign.purpose) is None:
             basis = consent.Consent(consent.Status.GRANTED, "import", self._campaign.consent_basis, now_ms)
-            consent.add(txn, row.number, self._campaign.purpose, basis)
+            agreement.add(txn, row.number, self._campaign.purpose, basis)
         if verdict.sends:
             verdict = permission.may_text(txn, message, self._pepper)
         if not verdict.sends:

@@ -247,8 +247,8 @@ def _festival(row: msgspec.Raw) -> Festival:
     try:
         spec = msgspec.json.decode(entry.spec, type=_KINDS[entry.kind])
     except msgspec.ValidationError as error:
-        reason, at, path = str(error).partition(" - at `$")
-        raise msgspec.ValidationError(f"{reason} - at spec{path}" if at else reason) from error
+        reason, _, path = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{reason} - at spec{path}") from error
     return Festival(entry.id, entry.name, spec)
 
 

@@ -62,7 +62,7 @@ class _Year(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse(octets: bytes) -> Holidays:
-    """A year of a country, in JSON text.  Raises Invalid with an entry for everything wrong and its row in `holidays`."""
+    """A year of a country, in JSON text.  Raises Invalid with everything that is wrong, by the row of `holidays`."""
     try:
         told = msgspec.json.decode(octets, type=_Year)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -85,8 +85,8 @@ def parse(octets: bytes) -> Holidays:
         for pair in holiday.moved:
             if reason := _wrong_pair(pair, holiday, weekend, days_off):
                 wrong.append(InvalidParam("holidays", reason, row))
-            for on in {pair.day_off} & moved_off | {pair.workday} & make_up:
-                wrong.append(InvalidParam("holidays", f"{on} is moved twice", row))
+            twice = {pair.day_off} & moved_off | {pair.workday} & make_up
+            wrong += [InvalidParam("holidays", f"{on} is moved twice", row) for on in sorted(twice)]
             moved_off.add(pair.day_off)
             make_up.add(pair.workday)
     if wrong:

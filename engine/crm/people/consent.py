@@ -1,7 +1,7 @@
 """Consent: what the holder of a number agreed to, per purpose, append only.
 
 The newest row of number and purpose is the state; no row means not granted.  `service`, `transactional` and `legal`
-need none, only the absence of a suppression.
+need none, only the absence of a suppression.  Rows are added in agreement.py.
 """
 
 from enum import StrEnum
@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 
-from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events
 
 NEEDED: Final = ("marketing", "survey", "research")
+# What a row may be about, by position: only ever added to at the end.
+PURPOSES: Final = (*NEEDED, "service")
 
 
 class Status(StrEnum):
@@ -26,12 +26,19 @@ class Status(StrEnum):
 
 
 class Consent(msgspec.Struct, frozen=True, array_like=True):
-    """One thing said about one purpose, and how we know: `evidence` is message ids, a file, or words."""
+    """One thing said about one purpose, and how we know: `evidence` is message ids, a file, or words.
+
+    `wording` is the version of the words that were agreed to, `by` who entered it, `detail` the keyword or page.
+    """
 
     status: Status
     method: str
     evidence: str
     at_ms: int
+    wording: str = ""
+    by: str = ""
+    detail: str = ""
+    jurisdiction: str = ""
 
 
 CONSENTS: Final = Table("consents", Consent, "QBQ")  # number, purpose, id
@@ -39,21 +46,16 @@ CONSENTS: Final = Table("consents", Consent, "QBQ")  # number, purpose, id
 TABLES: Final = (CONSENTS,)
 
 
-def add(txn: Txn, number: int, purpose: str, consent: Consent) -> None:
-    """Append a row.  `purpose` is one of NEEDED."""
-    identifier = ids.take(txn, consent.at_ms)
-    CONSENTS.put(txn, (number, NEEDED.index(purpose), identifier), consent)
-    events.append(
-        txn, "consent.changed", consent.at_ms, ids.render("con", identifier),
-        purpose=purpose, status=consent.status.value, method=consent.method,
-    )  # fmt: skip
-
-
 def newest(txn: Txn, number: int, purpose: str) -> Consent | None:
     """The row that counts, or None."""
-    for _, consent in CONSENTS.scan(txn, number, NEEDED.index(purpose), reverse=True):
+    for _, consent in CONSENTS.scan(txn, number, PURPOSES.index(purpose), reverse=True):
         return consent
     return None
+
+
+def history(txn: Txn, number: int) -> list[tuple[str, int, Consent]]:
+    """(purpose, id, row) of everything that was ever said, by purpose and the oldest first."""
+    return [(PURPOSES[key[1]], key[2], row) for key, row in CONSENTS.scan(txn, number)]
 
 
 def is_granted(txn: Txn, number: int, purpose: str) -> bool:
@@ -64,14 +66,15 @@ def is_granted(txn: Txn, number: int, purpose: str) -> bool:
     return row is not None and row.status is Status.GRANTED
 
 
-def withdraw_all(txn: Txn, number: int, method: str, evidence: str, now_ms: int) -> None:
-    """Withdraw every purpose, whether it was granted or never asked for: the refusal itself is worth keeping."""
-    for purpose in NEEDED:
-        withdraw(txn, number, purpose, method, evidence, now_ms)
+def bit(purpose: str) -> int:
+    """What stands for `purpose` in `standing`."""
+    return 1 << PURPOSES.index(purpose)
 
 
-def withdraw(txn: Txn, number: int, purpose: str, method: str, evidence: str, now_ms: int) -> None:
-    """Withdraw one purpose, unless its newest row says so already."""
-    row = newest(txn, number, purpose)
-    if row is None or row.status is not Status.WITHDRAWN:
-        add(txn, number, purpose, Consent(Status.WITHDRAWN, method, evidence, now_ms))
+def standing(txn: Txn, number: int) -> int:
+    """The purposes that are granted, as bits."""
+    granted = 0
+    for key, row in CONSENTS.scan(txn, number):
+        mask = 1 << key[1]
+        granted = granted | mask if row.status is Status.GRANTED else granted & ~mask
+    return granted

@@ -1,12 +1,13 @@
 """Dates that come again every year, as people say them: Gregorian or Chinese, with their year or without.
 
 A date is kept as it was said, with its calendar, and never converted: the public tables of the Chinese calendar differ
-on three months (from 1933-07-22, 1954-11-25 and 1978-09-02), so that an old birthday converted may be a month off.
-Where it falls in a year to come they all agree.
+on three months of the past (from 1933-07-22, 1954-11-25 and 1978-09-02), so that a birthday converted may be wrong by a
+day.
 
 The table is borax's.  It reaches from 1901-01-01 to 2099-12-31, in lunar years from 1900 to 2099; whatever lies outside
 is refused, not passed over.  A lunar year has the number of the Gregorian year that it begins in, and its last weeks
-lie in the next one.
+lie in the next one.  Of three months to come the new moon is so near to midnight (2057-09-28, 2089-09-04, 2097-08-07)
+that others begin them a day earlier.
 
 Where a year lacks a date, RFC 7529 §4.1 calls it SKIP=BACKWARD to take the one before and SKIP=FORWARD to take the one
 after: day 30 of a short lunar month goes backward, a leap month that a year has not goes back to the ordinary one, and
@@ -134,9 +135,7 @@ def occurrence(day: Day, year: int, *, leap_month: LeapMonth = "first", feb29: F
     return date.fromordinal(month.first + min(day.day, month.days) - 1)
 
 
-def next_occurrence(
-    day: Day, on_or_after: date, *, leap_month: LeapMonth = "first", feb29: Feb29 = "before"
-) -> date:
+def next_occurrence(day: Day, on_or_after: date, *, leap_month: LeapMonth = "first", feb29: Feb29 = "before") -> date:
     """The first occurrence of `day` that is not before `on_or_after`.
 
     Raises Invalid where either of them is beyond the table.

@@ -11,8 +11,9 @@ from engine.apps.commands import wishes
 from engine.apps.router import normal_form, router_of
 from engine.config import House
 from engine.crm.gate import gate_with
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import agreement, consent, customers, suppressions
 from engine.crm.people.consent import Consent, Status
+from engine.crm.people.customer import Customer
 from engine.store.environment import Store
 from engine.traffic import inbound, inbox, intents, messages
 from engine.traffic.inbox import RECEIVED, Received
@@ -53,7 +54,7 @@ def statuses(store: Store) -> list[Status | None]:
 
 def grant(store: Store, purposes: Sequence[str] = consent.NEEDED) -> None:
     for purpose in purposes:
-        store.write_now(consent.add, NUMBER, purpose, Consent(Status.GRANTED, "web", "", NOW_MS))
+        store.write_now(agreement.add, NUMBER, purpose, Consent(Status.GRANTED, "web", "", NOW_MS))
 
 
 def put(store: Store, purpose: str) -> int:
@@ -226,7 +227,7 @@ def test_a_stranger_is_answered_in_the_language_he_wrote(store: Store, word: str
 
 
 def test_a_customer_is_answered_in_his_own(store: Store) -> None:
-    store.write_now(customers.add, customers.Customer(0, NUMBER, language="zh"), NOW_MS)
+    store.write_now(customers.add, Customer(0, NUMBER, language="zh"), NOW_MS)
     hear(store, "STOP")
     assert "已停止" in replies(store)[0].text
 

@@ -4,7 +4,7 @@ import pytest
 
 from engine.crm.gate import gate_with
 from engine.crm.marketing import campaigns
-from engine.crm.people import consent, suppressions
+from engine.crm.people import agreement, suppressions
 from engine.crm.people.consent import Consent, Status
 from engine.store.environment import Store
 from engine.traffic import intents, messages
@@ -65,10 +65,10 @@ def test_a_campaigns_messages_do_as_their_campaign(
 
 def test_a_stop_between_feeding_and_claiming_is_obeyed(store: Store) -> None:
     for number in (FIRST, FIRST + 1):
-        store.write_now(consent.add, number, "marketing", Consent(Status.GRANTED, "web", "", NOW_MS))
+        store.write_now(agreement.add, number, "marketing", Consent(Status.GRANTED, "web", "", NOW_MS))
     campaign = running(store, [row(FIRST), row(FIRST + 1)], purpose="marketing")
     feed(store)
-    store.write_now(consent.withdraw, FIRST, "marketing", "sms_keyword", "m", NOW_MS)
+    store.write_now(agreement.withdraw, FIRST, "marketing", "sms_keyword", "m", NOW_MS)
     store.write_now(suppressions.add, PEPPER, FIRST + 1, "stop_all", NOW_MS)
     assert [verdict.state for verdict in claim_all(store)] == [State.SUPPRESSED] * 2
     assert counts(store, campaign) == {"suppressed": 2}

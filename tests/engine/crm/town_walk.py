@@ -17,9 +17,9 @@ from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Fault, Upload
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import agreement, customers, suppressions
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import Customer
 from engine.errors import Conflict
 from engine.store.environment import Store
 from engine.store.table import Txn
@@ -366,7 +366,7 @@ class Town(RuleBasedStateMachine):
     def customer_is_named(self, number: int, name: str, language: str) -> None:
         known = self.customers.get(number)
         if known is None:
-            customer = Customer(0, number, name, language)
+            customer = Customer(0, number, name, language=language)
             self.customers[number] = self.do(customers.add, customer, self.now_ms)
         else:
             changes = {"name": name, "language": language}
@@ -379,12 +379,12 @@ class Town(RuleBasedStateMachine):
             self.suppressed.setdefault(number, "stop_all")
             self.is_withdrawn(number, lambda _: True, "stop_all")
         elif word == "no marketing":
-            self.do(consent.withdraw, number, "marketing", "sms_keyword", "", self.now_ms)
+            self.do(agreement.withdraw, number, "marketing", "sms_keyword", "", self.now_ms)
             self.consents[number] = False
             self.is_withdrawn(number, lambda text: text.purpose == "marketing", "no_consent")
         elif word == "yes":
             granted = Consent(Status.GRANTED, "sms_keyword", "", self.now_ms)
-            self.do(consent.add, number, "marketing", granted)
+            self.do(agreement.add, number, "marketing", granted)
             self.consents[number] = True
         else:
             assert self.do(suppressions.lift, PEPPER, number) == (number in self.suppressed)

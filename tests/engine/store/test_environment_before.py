@@ -19,9 +19,24 @@ from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Fault
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import (
+    agreement,
+    customers,
+    fields,
+    happenings,
+    organisations,
+    regions,
+    segments,
+    suppressions,
+    tags,
+)
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import Customer, SpecialDay
+from engine.crm.people.dates import Day
+from engine.crm.people.fields import FieldDef
+from engine.crm.people.happenings import Happening
+from engine.crm.people.organisations import Organisation
+from engine.crm.people.regions import Region
 from engine.migration import MIGRATIONS
 from engine.store import backup
 from engine.store.backup import DATA_FILE
@@ -60,8 +75,29 @@ def fill(txn: Txn) -> None:
     retention.forget_rows(txn, 0, NOW_MS + 6, campaigns.has_ended)
     tokens.add(txn, "a-token-of-the-tests-and-of-no-other-use", "till", NOW_MS)
     for place, number in enumerate(PEOPLE[:3]):
-        customers.add(txn, Customer(0, number, "Zoë", ("en", "zh", "")[place], tags=("gold",)), NOW_MS)
-    consent.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
+        spoken = ("en", "zh", "")[place]
+        customers.add(
+            txn, Customer(0, number, "Zoë", language=spoken, tags=tags.require(txn, ["gold"], NOW_MS)), NOW_MS
+        )
+    fields.add(txn, FieldDef(0, "room", "text"), frozenset(), NOW_MS)
+    region = regions.add(txn, Region(0, "Jiangsu", "JS"), NOW_MS)
+    firm = organisations.add(txn, Organisation(0, "Lotus Hotel", region=region.id), NOW_MS)
+    rich = Customer(
+        0,
+        PEOPLE[3],
+        "李娜",
+        region=region.id,
+        organisation=firm.id,
+        owner=1,
+        birthday=Day(1, 8, 15),
+        special_days=(SpecialDay("wedding", Day(0, 5, 20, 2019)),),
+        attrs={1: "302"},
+    )
+    rich = customers.add(txn, rich, NOW_MS)
+    customers.change(txn, rich.id, {"city": "Nanjing"}, None, NOW_MS + 1)
+    happenings.add(txn, rich.id, "order", Happening(NOW_MS, 6800, "T10", "O1"), NOW_MS)
+    segments.add(txn, "Guests", "tag:gold", NOW_MS)
+    agreement.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
     suppressions.add(txn, PEPPER, PEOPLE[7], "stop_all", NOW_MS)
     made = [
         messages.enqueue(txn, Message(0, number, f"Dear €{number} {{}} " * 12, wants_report=True), NOW_MS + number % 10)
@@ -135,7 +171,7 @@ def test_a_directory_of_before_opens_is_read_to_its_last_record_and_is_whole(kep
     assert "王伟您好" in texts
     assert (reference, token and token.name) == (41, "till")
     assert customer is not None
-    assert (customer.name, customer.tags) == ("Zoë", ("gold",))
+    assert (customer.name, customer.tags, customer.reference) == ("Zoë", (1,), 1)
     # It is worked on as any other.
     store.write_now(messages.enqueue, Message(0, PEOPLE[6], "x"), NOW_MS + 1_000)
     with store.read() as txn:

@@ -9,7 +9,7 @@ from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.marketing.uploads import Fault
 from engine.crm.people import customers
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import Customer
 from engine.errors import Conflict
 from engine.store.environment import Store
 from engine.store.table import Txn

@@ -11,15 +11,15 @@ NUMBER = "+8613912345678"
 IN_ONE_PLACE = pytest.mark.asyncio(loop_scope="module")
 
 
-async def IN(place: Place, text: str, **fields: Any) -> Answer:  # noqa: N802  as the checks are written
+async def IN(place: Place, text: str, **fields: Any) -> Answer:
     return await place.call("POST", "/v1/sim/inbound", {"from": NUMBER, "text": text, **fields})
 
 
-async def DLR(place: Place, message: str, status: str) -> Answer:  # noqa: N802
+async def DLR(place: Place, message: str, status: str) -> Answer:
     return await place.call("POST", "/v1/sim/dlr", {"message": message, "status": status})
 
 
-async def CLOCK(place: Place, now: str, **fields: Any) -> Answer:  # noqa: N802
+async def CLOCK(place: Place, now: str, **fields: Any) -> Answer:
     return await place.call("POST", "/v1/sim/clock", {"now": now, **fields})
 
 

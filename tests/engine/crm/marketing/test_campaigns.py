@@ -7,9 +7,9 @@ import pytest
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.recipients import Row
-from engine.crm.people import consent, customers, suppressions
+from engine.crm.people import agreement, consent, customers, suppressions
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customers import Customer
+from engine.crm.people.customer import Customer
 from engine.errors import Conflict, Invalid, NotFound
 from engine.store.environment import Store
 from engine.traffic import events, intents, messages
@@ -312,7 +312,7 @@ def test_rows_after_the_window_expire_without_being_sent(store: Store) -> None:
 def test_marketing_goes_only_to_those_who_agreed(store: Store) -> None:
     said = [Status.GRANTED, Status.PENDING, Status.WITHDRAWN, Status.EXPIRED]
     for number, status in enumerate(said):
-        store.write_now(consent.add, FIRST + number, "marketing", Consent(status, "web", "", NOW_MS))
+        store.write_now(agreement.add, FIRST + number, "marketing", Consent(status, "web", "", NOW_MS))
     campaign = running(store, rows(5), purpose="marketing")
     feed(store)
     assert counts(store, campaign) == {"queued": 1, "suppressed": 4}
@@ -321,7 +321,7 @@ def test_marketing_goes_only_to_those_who_agreed(store: Store) -> None:
 
 
 def test_a_basis_is_kept_as_evidence_of_those_who_said_nothing_and_moves_nobody_who_did(store: Store) -> None:
-    store.write_now(consent.add, FIRST, "marketing", Consent(Status.WITHDRAWN, "sms_keyword", "m", NOW_MS))
+    store.write_now(agreement.add, FIRST, "marketing", Consent(Status.WITHDRAWN, "sms_keyword", "m", NOW_MS))
     campaign = running(store, rows(2), purpose="marketing", consent_basis="the fair of 2023")
     feed(store)
     assert counts(store, campaign) == {"suppressed": 1, "queued": 1}

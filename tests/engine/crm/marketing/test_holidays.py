@@ -97,9 +97,7 @@ def test_a_day_off_tells_its_name(china: Holidays) -> None:
 def test_a_year_that_is_not_known_is_refused_and_not_guessed(china: Holidays, ask: Any) -> None:
     with pytest.raises(Invalid) as refused:
         ask(china, date(2027, 1, 1))
-    assert refused.value.params == (
-        InvalidParam("date", "is in 2027: of CN that year's holidays are not known"),
-    )
+    assert refused.value.params == (InvalidParam("date", "is in 2027: of CN that year's holidays are not known"),)
 
 
 def test_a_year_that_nobody_has_decided_is_not_found(tmp_path: Path) -> None:
@@ -219,7 +217,7 @@ def test_a_day_is_off_once_and_moved_once() -> None:
         (year(country="CN\n"), "Expected str matching regex"),
         (year(year=2100), "Expected int <= 2099 - at $.year"),
         (year(colour="red"), "Object contains unknown field colour"),
-        (year(weekend=["sun"]), "Invalid enum value 'sun' - at $.weekend[...]"),
+        (year(weekend=["sun"]), "Invalid enum value 'sun' - at $.weekend[0]"),
         (year({"name": {"en": "x"}, "from": "2026-02-30", "to": "2026-03-01"}), "Invalid RFC3339 encoded date"),
         (year({"name": {}, "from": "2026-02-03", "to": "2026-03-01"}), "Expected object of length >= 1"),
     ],
