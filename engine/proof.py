@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from engine.crm.marketing.campaigns import CAMPAIGNS
-from engine.crm.people import consent, customer
+from engine.crm.people import audit, consent, customer, staff
 from engine.crm.people.customer import CUSTOMERS
 from engine.errors import RecordBroken
 from engine.store.table import Txn
@@ -34,6 +34,8 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from _customers(txn)
         yield from _campaigns(txn)
         yield from _routes(txn)
+        yield from staff.differences(txn)
+        yield from audit.differences(txn)
     except RecordBroken as error:
         yield str(error)
 

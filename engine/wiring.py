@@ -20,6 +20,7 @@ from engine.crm.marketing import campaigns, caps, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.people import (
     audience,
+    audit,
     consent,
     customers,
     fields,
@@ -27,10 +28,14 @@ from engine.crm.people import (
     organisations,
     references,
     regions,
+    reveals,
+    roles,
     segments,
+    staff,
     suppressions,
     tags,
     timeline,
+    tries,
 )
 from engine.crm.people.conditions import Condition
 from engine.crm.people.customer import Customer
@@ -96,6 +101,11 @@ TABLES: Final[tuple[Keyed, ...]] = (
     MEMBERS,
     *consent.TABLES,
     *suppressions.TABLES,
+    *roles.TABLES,
+    *staff.TABLES,
+    *tries.TABLES,
+    *audit.TABLES,
+    *reveals.TABLES,
     *campaigns.TABLES,
     *uploads.TABLES,
 )

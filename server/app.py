@@ -7,6 +7,7 @@ from aiohttp import web
 
 from engine.wiring import Engine
 from server.api import (
+    audit,
     campaigns,
     customers,
     events,
@@ -21,6 +22,7 @@ from server.api import (
     routes,
     segments,
     sim,
+    staff,
     tags,
 )
 from server.console import pages
@@ -43,6 +45,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *modems.ROUTES,
     *routes.ROUTES,
+    *staff.ROUTES,
+    *audit.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
 )

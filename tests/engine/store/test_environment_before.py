@@ -9,11 +9,13 @@ import gzip
 import sys
 import tempfile
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from engine import proof
 from engine.access import tokens
+from engine.access.caller import SYSTEM
 from engine.config import House, Limits
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import Campaign
@@ -26,10 +28,15 @@ from engine.crm.people import (
     happenings,
     organisations,
     regions,
+    reveals,
+    roles,
     segments,
+    staff,
     suppressions,
     tags,
+    tries,
 )
+from engine.crm.people.audit import By
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import Customer, SpecialDay
 from engine.crm.people.dates import Day
@@ -128,6 +135,20 @@ def fill(txn: Txn) -> None:
     inbound.take(txn, SIM, deliver("hello"), None, NOW_MS + 60)
     inbound.take(txn, SIM, deliver("half of ", concatenation=(9, 2, 1)), None, NOW_MS + 60)
     inbound.take(txn, SIM, "00", None, NOW_MS + 60)
+    employ(txn)
+
+
+def employ(txn: Txn) -> None:
+    """Somebody in a team, who has tried a PIN and seen a number."""
+    by = By(SYSTEM, "system", PEPPER)
+    roles.ship(txn, NOW_MS)
+    person = staff.add(txn, by, staff.Staff(0, PEOPLE[6], "Chen Jing", roles.named(txn, ["sales"])), NOW_MS)
+    staff.add_team(txn, by, staff.Team(0, "Front", person.id), NOW_MS)
+    tries.begin(txn, person.id, "pin", NOW_MS)
+    seen = By(staff.caller_of(txn, person.id), "web", PEPPER)
+    customer = customers.find_by_number(txn, PEOPLE[0])
+    assert customer is not None
+    reveals.reveal(txn, seen, customer.id, "number", "calls back", ZoneInfo("UTC"), NOW_MS)
 
 
 def entries(txn: Txn) -> dict[str, int]:
