@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from typing import Any
 
+from engine.crm.marketing import coupons, points, rewards
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customer, staff
 from engine.crm.people.customer import CUSTOMERS
@@ -36,6 +37,9 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from _routes(txn)
         yield from staff.differences(txn)
         yield from audit.differences(txn)
+        yield from points.differences(txn)
+        yield from rewards.differences(txn)
+        yield from coupons.differences(txn)
     except RecordBroken as error:
         yield str(error)
 

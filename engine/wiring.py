@@ -16,7 +16,18 @@ from engine.access import tokens
 from engine.apps.router import router_of
 from engine.config import Limits, Settings
 from engine.crm.gate import gate_with, judge_with
-from engine.crm.marketing import campaigns, caps, uploads
+from engine.crm.marketing import (
+    campaigns,
+    caps,
+    coupons,
+    ledger,
+    loyalty,
+    members,
+    rewards,
+    tiers,
+    till_codes,
+    uploads,
+)
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.people import (
     audience,
@@ -39,7 +50,6 @@ from engine.crm.people import (
 )
 from engine.crm.people.conditions import Condition
 from engine.crm.people.customer import Customer
-from engine.crm.people.member import MEMBERS
 from engine.crm.people.suppressions import Suppressions
 from engine.migration import MIGRATIONS
 from engine.modem.pool import ModemSettings, Pool
@@ -98,7 +108,6 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *happenings.TABLES,
     *timeline.TABLES,
     *segments.TABLES,
-    MEMBERS,
     *consent.TABLES,
     *suppressions.TABLES,
     *roles.TABLES,
@@ -108,6 +117,13 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *reveals.TABLES,
     *campaigns.TABLES,
     *uploads.TABLES,
+    *members.TABLES,
+    *ledger.TABLES,
+    *loyalty.TABLES,
+    *tiers.TABLES,
+    *coupons.TABLES,
+    *rewards.TABLES,
+    *till_codes.TABLES,
 )
 
 _UNLIMITED: Final = Limits()

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from engine import numbers
+from engine.crm.marketing import members
 from engine.crm.people import agreement, consent, customers, references
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import Customer, Lifecycle
@@ -109,7 +110,9 @@ def _change(
 ) -> shapes.CustomerView:
     customers.require(txn, identifier)
     changes = shapes.changes_of(txn, body, country, now_ms)
-    return shapes.view(txn, customers.change(txn, identifier, changes, version, now_ms, "api"), whole=True)
+    changed = customers.change(txn, identifier, changes, version, now_ms, "api")
+    members.renumber(txn, identifier, changed.number)
+    return shapes.view(txn, changed, whole=True)
 
 
 async def consented(request: web.Request) -> web.Response:

@@ -23,11 +23,11 @@ class State(IntEnum):
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
-    """A member: the first three fields stay where they are, native code looks at them.
+    """A member: the first three fields stay where they are, a native reader looks at them.
 
     `earned` are the points of the period that ends on the day `tier_until`; the tier may fall after it, not before.
     `expiring` points lapse after the day `expires`, the next one on which any do (0: none do).  `rows` counts the rows
-    of his ledger.
+    of his ledger; `reason` is why he is in his state, where somebody said.
     """
 
     state: State
@@ -44,6 +44,7 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     last_digits: int = 0
     updated_ms: int = 0
     version: int = 1
+    reason: str = ""
 
 
 MEMBERS: Final = Table("members", Member)  # customer

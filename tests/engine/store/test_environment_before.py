@@ -17,9 +17,13 @@ from engine import proof
 from engine.access import tokens
 from engine.access.caller import SYSTEM
 from engine.config import House, Limits
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, loyalty, points, rewards, tiers, till_codes, uploads
 from engine.crm.marketing.campaigns import Campaign
+from engine.crm.marketing.coupons import Terms
+from engine.crm.marketing.loyalty import EarnRule, Programme
 from engine.crm.marketing.recipients import Row
+from engine.crm.marketing.rewards import Reward
+from engine.crm.marketing.tiers import Tier
 from engine.crm.marketing.uploads import Fault
 from engine.crm.people import (
     agreement,
@@ -62,6 +66,7 @@ KEPT = sorted(VECTORS.glob("data-*.mdb.gz"))
 NOW_MS = 1_770_000_000_000
 SIM = 460000000000001
 PEPPER = bytes(range(32))
+ZONE = "Asia/Shanghai"
 PEOPLE = tuple(8613900000000 + place for place in range(8))
 
 
@@ -104,6 +109,7 @@ def fill(txn: Txn) -> None:
     customers.change(txn, rich.id, {"city": "Nanjing"}, None, NOW_MS + 1)
     happenings.add(txn, rich.id, "order", Happening(NOW_MS, 6800, "T10", "O1"), NOW_MS)
     segments.add(txn, "Guests", "tag:gold", NOW_MS)
+    fill_club(txn, rich.id)
     agreement.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
     suppressions.add(txn, PEPPER, PEOPLE[7], "stop_all", NOW_MS)
     made = [
@@ -149,6 +155,18 @@ def employ(txn: Txn) -> None:
     customer = customers.find_by_number(txn, PEOPLE[0])
     assert customer is not None
     reveals.reveal(txn, seen, customer.id, "number", "calls back", ZoneInfo("UTC"), NOW_MS)
+
+
+def fill_club(txn: Txn, customer: int) -> None:
+    """A member with points, some of which became a coupon, at the till."""
+    loyalty.replace(txn, Programme((EarnRule("amount", 1, per_minor=1_000, currency="CNY"),)), None, NOW_MS)
+    tiers.replace(txn, (Tier("silver", {"en": "Silver"}, 100),), None, NOW_MS)
+    points.enrol(txn, customer, "till", NOW_MS, ZONE)
+    points.earn(txn, customer, 400, "O1", "till", NOW_MS, ZONE)
+    terms = Terms("amount", 2_000, "CNY")
+    rewards.add(txn, Reward("C20", {"en": "20 off"}, 200, terms), NOW_MS)
+    rewards.redeem(txn, PEPPER, customer, "C20", "till", NOW_MS, ZONE)
+    till_codes.give(txn, PEPPER, customer, NOW_MS)
 
 
 def entries(txn: Txn) -> dict[str, int]:

@@ -72,7 +72,7 @@ def test_it_has_the_shape_of_openapi_3_1() -> None:
         assert all(parameter["required"] for parameter in operation["parameters"] if parameter["in"] == "path")
         assert all(re.fullmatch(r"[1-5]\d\d", status) for status in operation["responses"])
         assert all(response["description"] for response in operation["responses"].values())
-        assert (method in ("post", "patch")) >= ("requestBody" in operation)
+        assert (method in ("post", "patch", "put")) >= ("requestBody" in operation)
 
 
 def test_the_validator_of_the_openapi_project_accepts_it() -> None:
