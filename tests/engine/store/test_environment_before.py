@@ -159,12 +159,14 @@ def employ(txn: Txn) -> None:
 
 def fill_club(txn: Txn, customer: int) -> None:
     """A member with points, some of which became a coupon, at the till."""
-    loyalty.replace(txn, Programme((EarnRule("amount", 1, per_minor=1_000, currency="CNY"),)), None, NOW_MS)
+    loyalty.replace(
+        txn, Programme((EarnRule("amount", 1, per_minor=1_000, currency="CNY"),), to_year_end=True), None, NOW_MS
+    )
     tiers.replace(txn, (Tier("silver", {"en": "Silver"}, 100),), None, NOW_MS)
     points.enrol(txn, customer, "till", NOW_MS, ZONE)
     points.earn(txn, customer, 400, "O1", "till", NOW_MS, ZONE)
     terms = Terms("amount", 2_000, "CNY")
-    rewards.add(txn, Reward("C20", {"en": "20 off"}, 200, terms), NOW_MS)
+    rewards.add(txn, Reward("C20", {"en": "20 off"}, 200, terms, valid_days=30), NOW_MS)
     rewards.redeem(txn, PEPPER, customer, "C20", "till", NOW_MS, ZONE)
     till_codes.give(txn, PEPPER, customer, NOW_MS)
 
