@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from typing import Any
 
+from engine.access import replays, tokens
 from engine.crm.marketing import coupons, points, rewards
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customer, staff
@@ -40,6 +41,7 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from points.differences(txn)
         yield from rewards.differences(txn)
         yield from coupons.differences(txn)
+        yield from _access(txn)
     except RecordBroken as error:
         yield str(error)
 
@@ -177,3 +179,11 @@ def _routes(txn: Txn) -> Iterator[str]:
     for name, times in sorted(named.items()):
         if times > 1:
             yield f"routes: {times} have the name {name!r}"
+
+
+def _access(txn: Txn) -> Iterator[str]:
+    by_time = {(kept.at_ms, name) for (name,), kept in replays.REPLAYS.scan(txn)}
+    yield from _compare("replays_by_time", set(replays.BY_TIME.scan(txn)), by_time)
+    numbered = {(token.number, hashed) for (hashed,), token in tokens.TOKENS.scan(txn) if token.number}
+    known = {(number, hashed) for (number,), hashed in tokens.BY_NUMBER.scan(txn) if hashed}
+    yield from _compare("tokens_by_number", known, numbered)

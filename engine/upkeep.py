@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from engine.access import replays
 from engine.config import Keep
 from engine.crm.marketing import campaigns, uploads
 from engine.errors import StoreError
@@ -26,6 +27,7 @@ DAY_MS: Final = 86_400_000
 FORGET_EVERY_MS: Final = 3_600_000
 PRUNE_EVERY_MS: Final = 60_000
 PRUNED_ROWS: Final = 1_000
+REPLAYS_FORGOTTEN: Final = 300  # in one change: an answer may be large
 # Between two steps of forgetting: what is old can wait, and who sends shall not wait for it.
 PAUSE_S: Final = 0.02
 # A text is valid for days, a report comes hours later: who waits for one that was sent longer ago waits in vain.
@@ -77,11 +79,13 @@ class Upkeep:
             is_wanted = await self._store.write_bulk(NUMBERS.merge, MERGED_PAGES)
 
     async def _prune(self) -> None:
-        """Quotas: what no window reaches any more."""
+        """Quotas that no window reaches any more, and answers that nobody may ask for again."""
         if 0 <= self._now_ms() - self._pruned_ms < PRUNE_EVERY_MS:
             return
         self._pruned_ms = self._now_ms()
         while await self._store.write(quotas.prune, self._pruned_ms, PRUNED_ROWS):
+            pass
+        while await self._store.write(replays.forget, self._pruned_ms, REPLAYS_FORGOTTEN):
             pass
 
     # -- forgetting

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from engine.access import tokens
+from engine.access import budgets, replays, tokens
 from engine.apps.router import router_of
 from engine.config import Limits, Settings
 from engine.crm.gate import gate_with, judge_with
@@ -99,6 +99,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *sticky.TABLES,
     events.EVENTS,
     *tokens.TABLES,
+    *budgets.TABLES,
+    *replays.TABLES,
     *customers.TABLES,
     *references.TABLES,
     *tags.TABLES,
@@ -255,9 +257,14 @@ class Engine:
         """How many of a campaign's parts went or may have gone."""
         return spending.spent(txn, campaign)
 
-    async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
+    @staticmethod
+    def resolved(txn: Txn, message_id: int, resolution: messages.Resolution, now_ms: int) -> messages.Message:
         """A person decides about an unknown message.  Raises NotFound, Conflict where it is not unknown."""
-        return await self.store.write(intents.resolve, message_id, resolution, self.now_ms())
+        return intents.resolve(txn, message_id, resolution, now_ms)
+
+    async def resolve(self, message_id: int, resolution: messages.Resolution) -> messages.Message:
+        """The same as a change of its own."""
+        return await self.store.write(self.resolved, message_id, resolution, self.now_ms())
 
     async def count(self, condition: Condition) -> tuple[int, float]:
         """(how many customers a checked condition takes now, how many seconds it took to find them)."""
@@ -308,6 +315,13 @@ class Engine:
 
     # -- starting and stopping
 
+    async def number_tokens(self) -> None:
+        """Give those that are older than numbers theirs."""
+        with self.store.read() as txn:
+            is_wanted = any(not token.number for _, token in tokens.TOKENS.scan(txn))
+        if is_wanted:
+            await self.store.write(tokens.number_all)
+
     async def discard_broken_uploads(self) -> None:
         """Remove what an upload left that was under way when the last run ended."""
         with self.store.read() as txn:
@@ -333,6 +347,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
     """
     engine = Engine(settings, pepper, clock or Clock())
     try:
+        await engine.number_tokens()
         await engine.discard_broken_uploads()
         async with asyncio.TaskGroup() as tasks:
             working = [

@@ -1,10 +1,14 @@
 """The aiohttp application: every route in one list, around an engine that is already at work."""
 
+import re
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Final
 
 from aiohttp import web
 
+from engine.access.rates import Rates
+from engine.access.replays import AtWork
 from engine.wiring import Engine
 from server.api import (
     audit,
@@ -28,11 +32,13 @@ from server.api import (
     sim,
     staff,
     tags,
+    tokens,
 )
 from server.console import pages
 from server.context import ENGINE, LABORATORY, Laboratory
-from server.middleware import bearer, refusals
-from server.route import Route
+from server.middleware import RATES, bearer, refusals, tell_rate
+from server.repeats import AT_WORK
+from server.route import KNOWN, Route
 
 BODY_MOST: Final = 8 << 20  # octets of a body that is read whole; uploads are streamed and have no limit
 
@@ -55,6 +61,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *routes.ROUTES,
     *staff.ROUTES,
     *audit.ROUTES,
+    *tokens.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
 )
@@ -64,18 +71,37 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     """The application; the /v1/sim routes exist only with a laboratory."""
     app = web.Application(middlewares=[refusals, bearer], client_max_size=BODY_MOST)
     app[ENGINE] = engine
+    app[RATES] = Rates()
+    app[AT_WORK] = AtWork()
+    app.on_response_prepare.append(tell_rate)
     routes = ROUTES
     if laboratory is not None:
         app[LABORATORY] = laboratory
         routes = (*ROUTES, *sim.ROUTES)
+    app[KNOWN] = {(route.method, route.path): route for route in routes}
     app[openapi.DOCUMENT] = openapi.document(routes, version())
     app[events.BELL] = events.Bell()
     engine.store.follow(app[events.BELL].follow)
+    paths = [route.path for route in routes]
     for route in routes:
-        app.router.add_route(route.method, route.path, route.handler)
+        app.router.add_route(route.method, _told_apart(route.path, paths), route.handler)
     app.on_shutdown.append(_close_streams)
     pages.setup(app)
     return app
+
+
+def _told_apart(path: str, paths: Iterable[str]) -> str:
+    """The path as the router has it: a variable is no word that another path has in its place.
+
+    Else GET /v1/messages/preview would be a message that is called so, and not a method that there is none of.
+    """
+    head, brace, rest = path.partition("{")
+    if not brace:
+        return path
+    words = {other.removeprefix(head).split("/")[0] for other in paths if other.startswith(head)}
+    taken = "|".join(re.escape(word) for word in sorted(words) if not word.startswith("{"))
+    name, _, tail = rest.partition("}")
+    return f"{head}{{{name}:(?!(?:{taken})(?:/|$))[^{{}}/]+}}{tail}" if taken else path
 
 
 async def _close_streams(app: web.Application) -> None:

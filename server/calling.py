@@ -5,15 +5,16 @@ from typing import Final
 from aiohttp import web
 
 from engine.access.caller import Caller
-from engine.access.rights import EVERY
 
-CALLER: Final = "caller"
-
-# Until tokens have rights of their own, whoever has one is a program that may everything.
-_PROGRAM: Final = Caller("token", "program", rights=EVERY)
+CALLER: Final = web.RequestKey("caller", Caller)
 
 
 def caller_of(request: web.Request) -> Caller:
     """The caller of a request that has passed the middleware."""
-    caller: Caller = request.get(CALLER, _PROGRAM)
-    return caller
+    return request[CALLER]
+
+
+def token_of(request: web.Request) -> int:
+    """The number of the token that calls, 0 where a person does."""
+    caller = caller_of(request)
+    return caller.id if caller.kind == "token" else 0

@@ -1,9 +1,10 @@
-"""What every request passes: the error boundary, and who is calling.
+"""What every request passes: the error boundary, who is calling, and whether he may.
 
 A program calls with a bearer token.  A person who has signed in at the console may call with that session instead; what
 changes anything then carries the session's form token too, so that no other site can make a browser send it.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -13,14 +14,23 @@ import msgspec
 from aiohttp import hdrs, web
 
 from engine.access import sessions, tokens
-from engine.errors import CarillonError
+from engine.access.caller import Caller
+from engine.access.rates import Rates, Turn
+from engine.access.rights import EVERY
+from engine.access.tokens import Token
+from engine.errors import CarillonError, TooMany
 from server import problems
+from server.calling import CALLER, caller_of
 from server.context import ENGINE
+from server.repeats import keyed
+from server.route import route_of
 
 log = logging.getLogger(__name__)
 
 COOKIE: Final = "carillon_session"
 FORM_HEADER: Final = "X-Form-Token"
+RATES: Final = web.AppKey("rates", Rates)
+_TURN: Final = web.RequestKey("turn", Turn)
 _READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,25 +77,56 @@ def _allow(error: web.HTTPException) -> dict[str, str]:
 
 @web.middleware
 async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Everything under /v1 needs a bearer token or a session; 401 without a known one."""
+    """Everything under /v1 needs a bearer token or a session, and the right that its route names.
+
+    401 without a known one, 429 where a token calls too often, 403 without the right.
+    """
     if not request.path.startswith("/v1/"):
         return await handler(request)
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
+    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and said:
         with request.app[ENGINE].store.read() as txn:
-            entry = tokens.find(txn, token.strip())
-        if entry is not None and request.method == "POST" and "Idempotency-Key" in request.headers:
-            # Refused rather than ignored: who sends one relies on a retry being the same call.
-            detail = "keys are not kept yet: a recipient's or message's client_ref tells a repeat"
-            return problems.response(400, "idempotency_key", detail, request.path)
-        if entry is not None:
-            return await handler(request)
-        detail = "the bearer token is not known"
+            token = tokens.find(txn, said.strip())
+        if token is None:
+            return _unauthorized(request, "the bearer token is not known")
+        _take_turn(request, token)
+        request[CALLER] = of_token(token)
     elif not scheme and COOKIE in request.cookies:
-        return _refusal_of_session(request) or await handler(request)
+        refusal = _refusal_of_session(request)
+        if refusal is not None:
+            return refusal
+        request[CALLER] = Caller("staff", person_of(request), rights=EVERY)
     else:
-        detail = "send the header Authorization: Bearer <token>"
-    return _unauthorized(request, detail)
+        return _unauthorized(request, "send the header Authorization: Bearer <token>")
+    route = route_of(request)
+    if route is not None and route.right:
+        caller_of(request).require(route.right)
+    return await keyed(request, handler)
+
+
+def of_token(token: Token) -> Caller:
+    """Who calls with this token."""
+    return Caller("token", token.name, token.number, token.rights)
+
+
+def _take_turn(request: web.Request, token: Token) -> None:
+    """Count the call.  Raises TooMany."""
+    if not token.per_minute:
+        return
+    at_s = asyncio.get_running_loop().time()
+    turn = request.app[RATES].take(token.number, token.per_minute, token.burst, at_s)
+    request[_TURN] = turn
+    if not turn.is_allowed:
+        raise TooMany(f"the token may call {token.per_minute} times a minute", turn.wait_s, code="rate_limited")
+
+
+async def tell_rate(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the answer to a token that has a rate say how much of it is left: for `on_response_prepare`."""
+    turn = request.get(_TURN)
+    if turn is not None:
+        response.headers["RateLimit-Limit"] = str(turn.limit)
+        response.headers["RateLimit-Remaining"] = str(turn.remaining)
+        response.headers["RateLimit-Reset"] = str(turn.reset_s)
 
 
 def _unauthorized(request: web.Request, detail: str) -> web.Response:

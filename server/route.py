@@ -1,8 +1,8 @@
-"""Routes as data: one entry serves aiohttp and the OpenAPI document alike."""
+"""Routes as data: one entry serves aiohttp, the check of rights and the OpenAPI document alike."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -16,6 +16,10 @@ class Route:
     `takes` and `gives` are msgspec types, None for no body, a tuple where it is one of several.  `media` names the
     request's media types where they are not JSON, `also_gives` further ones of the answer; `query` and `header` the
     parameters and what they are.  `problems` are the statuses that a caller cannot expect of any call of its kind.
+
+    `right` is what the caller must have, empty where any caller may.  `tells` are headers of the answer, and a route
+    that tells an ETag and changes something takes If-Match.  `schemas` has the JSON Schema of a parameter where its
+    name does not say it.
     """
 
     method: str
@@ -31,3 +35,25 @@ class Route:
     gives_media: str = "application/json"
     also_gives: tuple[str, ...] = ()
     header: dict[str, str] = field(default_factory=dict)
+    right: str = ""
+    tells: tuple[str, ...] = ()
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its body is a stream of rows, which are told from one another by themselves."""
+        return bool(self.media)
+
+    @property
+    def takes_match(self) -> bool:
+        """Whether it changes only the version in If-Match."""
+        return self.method == "PATCH" and "ETag" in self.tells
+
+
+KNOWN: Final = web.AppKey("routes", dict[tuple[str, str], Route])
+
+
+def route_of(request: web.Request) -> Route | None:
+    """The route that answers this request, None where there is none of ours."""
+    resource = request.match_info.route.resource
+    return None if resource is None else request.app[KNOWN].get((request.method, resource.canonical))

@@ -1,5 +1,6 @@
 """Records to JSON and back: shapes of the API, times, ids, masks.  Nothing else knows a JSON name."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ Words = Annotated[list[str], Meta(max_length=routes.ENTRIES_MOST)]
 RouteName = Annotated[str, Meta(min_length=1, max_length=routes.NAME_LONGEST)]
 Cost = Annotated[int, Meta(ge=0, le=routes.COST_MOST)]
 Order = Annotated[int, Meta(ge=-routes.COST_MOST, le=routes.COST_MOST)]
+Dialled = Annotated[str, Meta(examples=["+8613912345678"])]
 PartsMost = Annotated[int, Meta(ge=0, le=caps.PARTS_MOST)]
 
 
@@ -48,7 +50,7 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `sim` is the one to go by, before all routes; a `tariff` other than normal no SIM can do.
     """
 
-    to: str
+    to: Dialled
     text: Annotated[str, Meta(min_length=1, max_length=40_000)]
     client_ref: Annotated[str, Meta(max_length=200)] = ""
     purpose: Purpose = "service"
@@ -417,11 +419,11 @@ def route(record: Route) -> views.RouteView:
 
 
 def version_of(request: web.Request) -> int | None:
-    """The version in `If-Match`, None without it.  Raises Invalid."""
-    match = request.headers.get("If-Match", "").strip('"')
-    if match and not (match.isascii() and match.isdigit() and len(match) <= 18):
+    """The version in `If-Match`, None without it or for any.  Raises Invalid."""
+    match = request.headers.get("If-Match", "*")
+    if match != "*" and not re.fullmatch('[0-9]{1,18}|"[0-9]{1,18}"', match):
         raise Invalid(InvalidParam("If-Match", "is no version"))
-    return int(match) if match else None
+    return None if match == "*" else int(match.strip('"'))
 
 
 def consented(row: Consent | None) -> views.ConsentView | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import phonenumbers
 
-from engine.errors import Conflict, Invalid, InvalidParam
+from engine.errors import Conflict, Invalid, InvalidParam, Stale
 from engine.store import ids
 from engine.store.table import Keyed, Line, Txn
 from engine.traffic import events
@@ -85,10 +85,10 @@ def add(txn: Txn, route: Route, operators: Operators, now_ms: int) -> Route:
 def change(
     txn: Txn, identifier: int, changes: Mapping[str, Any], version: int | None, operators: Operators, now_ms: int
 ) -> Route:
-    """Replace fields.  Raises NotFound, Invalid, and Conflict where `version` is given and is not the stored one."""
+    """Replace fields.  Raises NotFound, Invalid, and Stale where `version` is given and is not the stored one."""
     old = ROUTES.get(txn, identifier)
     if version is not None and version != old.version:
-        raise Conflict(f"the route has version {old.version}, not {version}")
+        raise Stale(f"the route has version {old.version}, not {version}")
     fields: dict[str, Any] = {**changes, "updated_ms": now_ms, "version": old.version + 1}
     route = _checked(txn, msgspec.structs.replace(old, **fields), operators)
     ROUTES.put(txn, identifier, route)

@@ -81,8 +81,8 @@ _LIST: Final = {
 }
 
 ROUTES: Final = (
-    Route("GET", "/v1/audit", list_all, gives=shapes.AuditPage, query=_LIST, problems=(403, 422)),
-    Route("GET", "/v1/audit/verify", verify, gives=shapes.AuditCheck, problems=(403, 422)),
+    Route("GET", "/v1/audit", list_all, gives=shapes.AuditPage, query=_LIST, problems=(403, 422), right="audit:read"),
+    Route("GET", "/v1/audit/verify", verify, gives=shapes.AuditCheck, problems=(403, 422), right="audit:read"),
     Route(
         "POST",
         "/v1/customers/{id}/reveal",
@@ -90,5 +90,6 @@ ROUTES: Final = (
         takes=shapes.NewReveal,
         gives=shapes.RevealView,
         problems=(403, 404, 429),
+        right="customers:reveal",
     ),
 )

@@ -3,12 +3,12 @@
 import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, campaigns, caps, uploads
+from engine.crm.marketing import approval, campaigns, caps, launching, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -18,9 +18,11 @@ from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
 from server import problems, rows, views, wire
+from server.calling import token_of
 from server.context import ENGINE
 from server.middleware import person_of
-from server.route import Route
+from server.repeats import made
+from server.route import Handler, Route
 
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
 FAULTS_SHOWN: Final = 20
@@ -47,8 +49,7 @@ async def create(request: web.Request) -> web.Response:
         parts_most=body.parts_most,
         made_by=person_of(request),
     )
-    made = await engine.store.write(campaigns.add, campaign, engine.now_ms())
-    return _answer(engine, made, 201, Location=f"/v1/campaigns/{campaigns.name_of(made.id)}")
+    return await made(request, _answer(engine, 201), campaigns.add, campaign, engine.now_ms())
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -80,8 +81,8 @@ async def change(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
     body = wire.decode(await request.read(), wire.CampaignChange)
-    write, parts_most = engine.store.write, body.parts_most
-    return _answer(engine, await write(caps.change, identifier, parts_most, engine.now_ms(), engine.spent))
+    answer = _answer(engine)
+    return await made(request, answer, caps.change, identifier, body.parts_most, engine.now_ms(), engine.spent)
 
 
 async def approve(request: web.Request) -> web.Response:
@@ -94,18 +95,19 @@ async def approve(request: web.Request) -> web.Response:
     if not person:
         return problems.response(403, "not_a_person", "only a person who has signed in approves", request.path)
     over = engine.settings.house.approval_over
-    return _answer(engine, await engine.store.write(approval.approve, identifier, person, over, engine.now_ms()))
+    return await made(request, _answer(engine), approval.approve, identifier, person, over, engine.now_ms())
 
 
 async def launch(request: web.Request) -> web.Response:
     """Start it.  202, for queued is not sent.
 
-    409 where it needs the approval of a second person, which a campaign that a program made never does.
+    409 where it needs the approval of a second person, which a campaign that a program made never does; 429 where it
+    does not fit into what the token may send today.
     """
     engine = request.app[ENGINE]
-    over = engine.settings.house.approval_over
-    campaign = await engine.store.write(campaigns.launch, wire.id_of(request, "cmp"), engine.now_ms(), over)
-    return _answer(engine, campaign, 202)
+    identifier, house = wire.id_of(request, "cmp"), engine.settings.house
+    answer = _answer(engine, 202)
+    return await made(request, answer, launching.launch, identifier, engine.now_ms(), house, token_of(request))
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -125,12 +127,15 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def _step(request: web.Request, change: "campaigns.Step") -> web.Response:
     engine = request.app[ENGINE]
-    return _answer(engine, await engine.store.write(change, wire.id_of(request, "cmp"), engine.now_ms()))
+    return await made(request, _answer(engine), change, wire.id_of(request, "cmp"), engine.now_ms())
 
 
-def _answer(engine: Engine, campaign: Campaign, status: int = 200, **headers: str) -> web.Response:
-    with engine.store.read() as txn:
+def _answer(engine: Engine, status: int = 200) -> Callable[[Txn, Campaign], web.Response]:
+    def answer(txn: Txn, campaign: Campaign) -> web.Response:
+        headers = {"Location": f"/v1/campaigns/{campaigns.name_of(campaign.id)}"} if status == 201 else {}
         return wire.reply(_view(txn, engine, campaign), status, **headers)
+
+    return answer
 
 
 # -- recipients
@@ -248,10 +253,27 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
 _ROWS: Final = {"cursor": "the last row already read", "limit": "1 to 1000, 50 if left out"}
 _PAGE: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
 
+_ROW: Final = {"cursor": {"type": "string", "pattern": "^[0-9]{1,9}$"}}
+
+
+def _stepping(word: str, handler: Handler, status: int = 200, right: str = "campaigns:launch") -> Route:
+    path = f"/v1/campaigns/{{id}}/{word}"
+    return Route("POST", path, handler, status, gives=views.CampaignView, problems=(404, 409), right=right)
+
+
 ROUTES: Final = (
-    Route("POST", "/v1/campaigns", create, 201, takes=wire.NewCampaign, gives=views.CampaignView),
-    Route("GET", "/v1/campaigns", list_all, gives=views.CampaignPage, query=_PAGE),
-    Route("GET", "/v1/campaigns/{id}", get, gives=views.CampaignView, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/campaigns",
+        create,
+        201,
+        takes=wire.NewCampaign,
+        gives=views.CampaignView,
+        right="campaigns:write",
+        tells=("Location",),
+    ),
+    Route("GET", "/v1/campaigns", list_all, gives=views.CampaignPage, query=_PAGE, right="campaigns:read"),
+    Route("GET", "/v1/campaigns/{id}", get, gives=views.CampaignView, problems=(404,), right="campaigns:read"),
     Route(
         "PATCH",
         "/v1/campaigns/{id}",
@@ -259,8 +281,9 @@ ROUTES: Final = (
         takes=wire.CampaignChange,
         gives=views.CampaignView,
         problems=(404, 409),
+        right="campaigns:write",
     ),
-    Route("POST", "/v1/campaigns/{id}/approve", approve, gives=views.CampaignView, problems=(403, 404, 409)),
+    _stepping("approve", approve, right="campaigns:approve"),
     Route(
         "POST",
         "/v1/campaigns/{id}/recipients",
@@ -269,54 +292,40 @@ ROUTES: Final = (
         takes=Row,
         gives=views.UploadView,
         media=tuple(rows.READERS),
-        problems=(
-            404,
-            409,
-            415,
-        ),
+        problems=(404, 409, 415),
+        right="campaigns:write",
+    ),
+    _stepping("launch", launch, 202),
+    _stepping("pause", pause),
+    _stepping("resume", resume),
+    _stepping("cancel", cancel),
+    Route(
+        "GET",
+        "/v1/campaigns/{id}/results",
+        results,
+        gives=views.ResultPage,
+        query=_ROWS,
+        problems=(404,),
+        right="campaigns:read",
+        schemas=_ROW,
     ),
     Route(
-        "POST",
-        "/v1/campaigns/{id}/launch",
-        launch,
-        202,
-        gives=views.CampaignView,
-        problems=(
-            404,
-            409,
-        ),
+        "GET",
+        "/v1/campaigns/{id}/results.csv",
+        results_csv,
+        gives=str,
+        gives_media="text/csv",
+        problems=(404,),
+        right="campaigns:read",
     ),
     Route(
-        "POST",
-        "/v1/campaigns/{id}/pause",
-        pause,
-        gives=views.CampaignView,
-        problems=(
-            404,
-            409,
-        ),
+        "GET",
+        "/v1/uploads/{id}/faults",
+        list_faults,
+        gives=views.FaultPage,
+        query=_ROWS,
+        problems=(404,),
+        right="campaigns:read",
+        schemas=_ROW,
     ),
-    Route(
-        "POST",
-        "/v1/campaigns/{id}/resume",
-        resume,
-        gives=views.CampaignView,
-        problems=(
-            404,
-            409,
-        ),
-    ),
-    Route(
-        "POST",
-        "/v1/campaigns/{id}/cancel",
-        cancel,
-        gives=views.CampaignView,
-        problems=(
-            404,
-            409,
-        ),
-    ),
-    Route("GET", "/v1/campaigns/{id}/results", results, gives=views.ResultPage, query=_ROWS, problems=(404,)),
-    Route("GET", "/v1/campaigns/{id}/results.csv", results_csv, gives=str, gives_media="text/csv", problems=(404,)),
-    Route("GET", "/v1/uploads/{id}/faults", list_faults, gives=views.FaultPage, query=_ROWS, problems=(404,)),
 )

@@ -8,10 +8,12 @@ from aiohttp import web
 from engine.crm.marketing import coupons, days
 from engine.errors import Conflict
 from engine.store import ids
+from engine.store.table import Txn
 from engine.wiring import Engine
 from server import wire
 from server.context import ENGINE
 from server.middleware import person_of
+from server.repeats import made
 from server.route import Route
 from server.shapes import coupons as shapes
 
@@ -42,9 +44,12 @@ async def issue(request: web.Request) -> web.Response:
         source=body.source,
     )
     terms = shapes.terms_of(body.terms)
-    issued = await engine.store.write_bulk(change, engine.pepper, terms, _by(request), engine.now_ms())
     today = _today(engine)
-    return wire.reply(shapes.IssuedList([shapes.issued(one, today) for one in issued]), 201)
+
+    def answer(_txn: Txn, issued: list[coupons.Issued]) -> web.Response:
+        return wire.reply(shapes.IssuedList([shapes.issued(one, today) for one in issued]), 201)
+
+    return await made(request, answer, change, engine.pepper, terms, _by(request), engine.now_ms())
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -80,11 +85,16 @@ async def redeem(request: web.Request) -> web.Response:
     total = (body.total.amount_minor, body.total.currency) if body.total else None
     change = partial(coupons.redeem, customer=_customer(body.customer_id), total=total)
     now_ms, zone = engine.now_ms(), engine.settings.house.time_zone
-    identifier, record = await engine.store.write(
-        change, engine.pepper, body.code, _by(request), body.place, body.order_ref, now_ms, zone
+    today = _today(engine)
+
+    def answer(_txn: Txn, used: tuple[int, coupons.Coupon]) -> web.Response:
+        identifier, record = used
+        discount, gift = shapes.worth(record.terms, body.total)
+        return wire.reply(shapes.RedeemedView(shapes.coupon(identifier, record, today), discount, gift))
+
+    return await made(
+        request, answer, change, engine.pepper, body.code, _by(request), body.place, body.order_ref, now_ms, zone
     )
-    discount, gift = shapes.worth(record.terms, body.total)
-    return wire.reply(shapes.RedeemedView(shapes.coupon(identifier, record, _today(engine)), discount, gift))
 
 
 async def check(request: web.Request) -> web.Response:
@@ -112,8 +122,12 @@ async def void(request: web.Request) -> web.Response:
     """Withdraw a coupon.  409 `coupon_used` where it was used."""
     engine, identifier = request.app[ENGINE], wire.id_of(request, "cpn")
     body = wire.decode(await request.read(), shapes.VoidCoupon)
-    record = await engine.store.write(coupons.void, identifier, _by(request), body.reason, engine.now_ms())
-    return wire.reply(shapes.coupon(identifier, record, _today(engine)), ETag=f'"{record.version}"')
+    today = _today(engine)
+
+    def answer(_txn: Txn, record: coupons.Coupon) -> web.Response:
+        return wire.reply(shapes.coupon(identifier, record, today), ETag=f'"{record.version}"')
+
+    return await made(request, answer, coupons.void, identifier, _by(request), body.reason, engine.now_ms())
 
 
 _LIST: Final = {
@@ -131,8 +145,9 @@ ROUTES: Final = (
         takes=shapes.NewCoupons,
         gives=shapes.IssuedList,
         problems=(404, 409),
+        right="coupons:write",
     ),
-    Route("GET", "/v1/coupons", list_all, gives=shapes.CouponPage, query=_LIST),
+    Route("GET", "/v1/coupons", list_all, gives=shapes.CouponPage, query=_LIST, right="members:read"),
     Route(
         "POST",
         "/v1/coupons/redeem",
@@ -140,6 +155,7 @@ ROUTES: Final = (
         takes=shapes.RedeemCoupon,
         gives=shapes.RedeemedView,
         problems=(404, 409),
+        right="coupons:redeem",
     ),
     Route(
         "POST",
@@ -148,8 +164,11 @@ ROUTES: Final = (
         takes=shapes.CheckCoupon,
         gives=shapes.CheckedView,
         problems=(404,),
+        right="coupons:redeem",
     ),
-    Route("GET", "/v1/coupons/{id}", get, gives=shapes.CouponView, problems=(404,)),
+    Route(
+        "GET", "/v1/coupons/{id}", get, gives=shapes.CouponView, problems=(404,), tells=("ETag",), right="members:read"
+    ),
     Route(
         "POST",
         "/v1/coupons/{id}/void",
@@ -157,5 +176,7 @@ ROUTES: Final = (
         takes=shapes.VoidCoupon,
         gives=shapes.CouponView,
         problems=(404, 409),
+        tells=("ETag",),
+        right="coupons:write",
     ),
 )

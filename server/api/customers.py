@@ -15,6 +15,7 @@ from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from server import views, wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import customers as shapes
 
@@ -23,7 +24,11 @@ async def create(request: web.Request) -> web.Response:
     """A new customer; one person per number."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewCustomer)
-    view = await engine.store.write(_create, body, engine.settings.house.country or None, engine.now_ms())
+    country = engine.settings.house.country or None
+    return await made(request, _created, _create, body, country, engine.now_ms())
+
+
+def _created(_txn: Txn, view: shapes.CustomerView) -> web.Response:
     return wire.reply(view, 201, Location=f"/v1/customers/{view.id}", ETag=f'"{view.version}"')
 
 
@@ -129,7 +134,11 @@ async def consented(request: web.Request) -> web.Response:
         detail=body.detail,
         jurisdiction=body.jurisdiction,
     )
-    return wire.reply(await engine.store.write(_consent, _id_of(request), body.purpose, row), 201)
+    return await made(request, _agreed, _consent, _id_of(request), body.purpose, row)
+
+
+def _agreed(_txn: Txn, answer: views.ConsentAnswer) -> web.Response:
+    return wire.reply(answer, 201)
 
 
 def _consent(txn: Txn, identifier: int, purpose: str, row: Consent) -> views.ConsentAnswer:
@@ -158,8 +167,18 @@ _LIST: Final = {
 }
 
 ROUTES: Final = (
-    Route("POST", "/v1/customers", create, 201, takes=shapes.NewCustomer, gives=shapes.CustomerView, problems=(409,)),
-    Route("GET", "/v1/customers", list_all, gives=shapes.CustomerPage, query=_LIST),
+    Route(
+        "POST",
+        "/v1/customers",
+        create,
+        201,
+        takes=shapes.NewCustomer,
+        gives=shapes.CustomerView,
+        problems=(409,),
+        tells=("Location", "ETag"),
+        right="customers:write",
+    ),
+    Route("GET", "/v1/customers", list_all, gives=shapes.CustomerPage, query=_LIST, right="customers:read"),
     Route(
         "GET",
         "/v1/customers/{id}",
@@ -167,6 +186,8 @@ ROUTES: Final = (
         gives=shapes.CustomerView,
         query={"with": "sources: where each value came from"},
         problems=(404,),
+        tells=("ETag",),
+        right="customers:read",
     ),
     Route(
         "PATCH",
@@ -175,6 +196,8 @@ ROUTES: Final = (
         takes=shapes.CustomerChange,
         gives=shapes.CustomerView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="customers:write",
     ),
     Route(
         "POST",
@@ -184,6 +207,14 @@ ROUTES: Final = (
         takes=shapes.NewConsent,
         gives=views.ConsentAnswer,
         problems=(404,),
+        right="consents:write",
     ),
-    Route("GET", "/v1/customers/{id}/consents", consents, gives=shapes.ConsentHistory, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/customers/{id}/consents",
+        consents,
+        gives=shapes.ConsentHistory,
+        problems=(404,),
+        right="customers:read",
+    ),
 )

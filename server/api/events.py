@@ -114,5 +114,6 @@ ROUTES: Final = (
         query=_QUERY,
         header=_HEADER,
         also_gives=("text/event-stream",),
+        right="events:read",
     ),
 )

@@ -11,6 +11,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
 
@@ -38,7 +39,10 @@ async def create(request: web.Request) -> web.Response:
     """Declare a field."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewField)
-    record = await engine.store.write(fields.add, shapes.field_of(body), TAKEN, engine.now_ms())
+    return await made(request, _created, fields.add, shapes.field_of(body), TAKEN, engine.now_ms())
+
+
+def _created(_txn: Txn, record: fields.FieldDef) -> web.Response:
     return wire.reply(shapes.field(record), 201, Location=f"/v1/fields/{record.key}", ETag=f'"{record.version}"')
 
 
@@ -67,8 +71,18 @@ def _change(txn: Txn, key: str, body: shapes.FieldChange, version: int | None, n
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/fields", create, 201, takes=shapes.NewField, gives=shapes.FieldView, problems=(409,)),
-    Route("GET", "/v1/fields", list_all, gives=shapes.FieldPage),
+    Route(
+        "POST",
+        "/v1/fields",
+        create,
+        201,
+        takes=shapes.NewField,
+        gives=shapes.FieldView,
+        problems=(409,),
+        tells=("Location", "ETag"),
+        right="customers:write",
+    ),
+    Route("GET", "/v1/fields", list_all, gives=shapes.FieldPage, right="customers:read"),
     Route(
         "PATCH",
         "/v1/fields/{key}",
@@ -76,5 +90,7 @@ ROUTES: Final = (
         takes=shapes.FieldChange,
         gives=shapes.FieldView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="customers:write",
     ),
 )

@@ -8,6 +8,7 @@ from engine.crm.people import customers, happenings, timeline
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import happenings as shapes
 
@@ -16,7 +17,10 @@ async def create(request: web.Request) -> web.Response:
     """Tell what a customer did elsewhere: an order, a visit, an answer."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewHappening)
-    view = await engine.store.write(_create, wire.id_of(request, "cus"), body, engine.now_ms())
+    return await made(request, _created, _create, wire.id_of(request, "cus"), body, engine.now_ms())
+
+
+def _created(_txn: Txn, view: shapes.HappeningView) -> web.Response:
     return wire.reply(view, 201)
 
 
@@ -47,6 +51,7 @@ ROUTES: Final = (
         takes=shapes.NewHappening,
         gives=shapes.HappeningView,
         problems=(404,),
+        right="customers:write",
     ),
     Route(
         "GET",
@@ -55,5 +60,6 @@ ROUTES: Final = (
         gives=shapes.TimelinePage,
         query=_LIST,
         problems=(404,),
+        right="customers:read",
     ),
 )

@@ -56,8 +56,26 @@ async def put_tiers(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("GET", "/v1/loyalty", get_programme, gives=shapes.LoyaltyView),
-    Route("PUT", "/v1/loyalty", put_programme, takes=shapes.LoyaltyShape, gives=shapes.LoyaltyView, problems=(412,)),
-    Route("GET", "/v1/tiers", get_tiers, gives=shapes.TiersView),
-    Route("PUT", "/v1/tiers", put_tiers, takes=shapes.TiersShape, gives=shapes.TiersView, problems=(412,)),
+    Route("GET", "/v1/loyalty", get_programme, gives=shapes.LoyaltyView, tells=("ETag",), right="members:read"),
+    Route(
+        "PUT",
+        "/v1/loyalty",
+        put_programme,
+        takes=shapes.LoyaltyShape,
+        gives=shapes.LoyaltyView,
+        problems=(412,),
+        tells=("ETag",),
+        right="members:write",
+    ),
+    Route("GET", "/v1/tiers", get_tiers, gives=shapes.TiersView, tells=("ETag",), right="members:read"),
+    Route(
+        "PUT",
+        "/v1/tiers",
+        put_tiers,
+        takes=shapes.TiersShape,
+        gives=shapes.TiersView,
+        problems=(412,),
+        tells=("ETag",),
+        right="members:write",
+    ),
 )

@@ -18,6 +18,7 @@ from engine.wiring import Engine
 from server import wire
 from server.context import ENGINE
 from server.middleware import person_of
+from server.repeats import made
 from server.route import Route
 from server.shapes import members as shapes
 from server.shapes.coupons import issued
@@ -44,9 +45,12 @@ async def create(request: web.Request) -> web.Response:
     customer = ids.parse("cus", body.customer_id, "customer_id")
     change = partial(points.enrol, code=body.join_code, is_pending=body.pending)
     zone = engine.settings.house.time_zone
-    record = await engine.store.write(change, customer, _by(request), engine.now_ms(), zone)
     location = f"/v1/members/{members.name_of(customer)}"
-    return wire.reply(_seen(engine, customer, record), 201, Location=location)
+
+    def answer(txn: Txn, record: Member) -> web.Response:
+        return wire.reply(_view(txn, customer, record), 201, Location=location)
+
+    return await made(request, answer, change, customer, _by(request), engine.now_ms(), zone)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -91,9 +95,11 @@ async def by_code(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.ShownCode)
-    identifier = await engine.store.write(till_codes.use, engine.pepper, body.code, engine.now_ms())
-    with engine.store.read() as txn:
-        return wire.reply(_view(txn, identifier, members.get(txn, identifier)))
+    return await made(request, _shown, till_codes.use, engine.pepper, body.code, engine.now_ms())
+
+
+def _shown(txn: Txn, identifier: int) -> web.Response:
+    return wire.reply(_view(txn, identifier, members.get(txn, identifier)))
 
 
 async def get(request: web.Request) -> web.Response:
@@ -151,13 +157,15 @@ async def add_points(request: web.Request) -> web.Response:
     engine, identifier = request.app[ENGINE], wire.id_of(request, "mem")
     body = wire.decode(await request.read(), shapes.NewPoints)
     when = (_by(request), engine.now_ms(), engine.settings.house.time_zone)
-    posted = await engine.store.write(_post, identifier, body, when)
-    with engine.store.read() as txn:
+
+    def answer(txn: Txn, posted: Posted | None) -> web.Response:
         if posted is None:
             nothing = _view(txn, identifier, members.get(txn, identifier))
             return wire.reply(shapes.PointsAnswer(nothing, None, False), 201)
         view, row = _view(txn, identifier, posted.member), shapes.row(posted.place, posted.row)
-    return wire.reply(shapes.PointsAnswer(view, row, posted.is_new), 201)
+        return wire.reply(shapes.PointsAnswer(view, row, posted.is_new), 201)
+
+    return await made(request, answer, _post, identifier, body, when)
 
 
 def _post(txn: Txn, identifier: int, body: shapes.NewPoints, when: tuple[str, int, str]) -> Posted | None:
@@ -202,15 +210,23 @@ async def redeem(request: web.Request) -> web.Response:
     engine, identifier = request.app[ENGINE], wire.id_of(request, "mem")
     body = wire.decode(await request.read(), shapes.RedeemReward)
     now_ms, zone = engine.now_ms(), engine.settings.house.time_zone
-    given = await engine.store.write(rewards.redeem, engine.pepper, identifier, body.reward, _by(request), now_ms, zone)
-    view = _seen(engine, identifier, given.posted.member)
-    return wire.reply(shapes.RewardGiven(issued(given.issued, 0), view), 201)
+
+    def answer(txn: Txn, given: rewards.Redeemed) -> web.Response:
+        view = _view(txn, identifier, given.posted.member)
+        return wire.reply(shapes.RewardGiven(issued(given.issued, 0), view), 201)
+
+    return await made(
+        request, answer, rewards.redeem, engine.pepper, identifier, body.reward, _by(request), now_ms, zone
+    )
 
 
 async def give_code(request: web.Request) -> web.Response:
     """Six digits that he may show at a till, once, in the next five minutes; they end the ones before."""
     engine, identifier = request.app[ENGINE], wire.id_of(request, "mem")
-    given = await engine.store.write(till_codes.give, engine.pepper, identifier, engine.now_ms())
+    return await made(request, _given, till_codes.give, engine.pepper, identifier, engine.now_ms())
+
+
+def _given(_txn: Txn, given: till_codes.Given) -> web.Response:
     return wire.reply(shapes.till_code(given), 201)
 
 
@@ -223,10 +239,28 @@ _LIST: Final = {
 }
 
 ROUTES: Final = (
-    Route("POST", "/v1/members", create, 201, takes=shapes.NewMember, gives=MemberView, problems=(404, 409)),
-    Route("GET", "/v1/members", list_all, gives=shapes.MemberPage, query=_LIST),
-    Route("POST", "/v1/members/by-code", by_code, takes=shapes.ShownCode, gives=MemberView, problems=(404, 409)),
-    Route("GET", "/v1/members/{id}", get, gives=MemberView, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/members",
+        create,
+        201,
+        takes=shapes.NewMember,
+        gives=MemberView,
+        problems=(404, 409),
+        tells=("Location",),
+        right="members:write",
+    ),
+    Route("GET", "/v1/members", list_all, gives=shapes.MemberPage, query=_LIST, right="members:read"),
+    Route(
+        "POST",
+        "/v1/members/by-code",
+        by_code,
+        takes=shapes.ShownCode,
+        gives=MemberView,
+        problems=(404, 409),
+        right="members:read",
+    ),
+    Route("GET", "/v1/members/{id}", get, gives=MemberView, problems=(404,), tells=("ETag",), right="members:read"),
     Route(
         "PATCH",
         "/v1/members/{id}",
@@ -234,8 +268,18 @@ ROUTES: Final = (
         takes=shapes.MemberChange,
         gives=MemberView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="members:write",
     ),
-    Route("GET", "/v1/members/{id}/points", history, gives=shapes.PointsPage, query=_PAGE, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/members/{id}/points",
+        history,
+        gives=shapes.PointsPage,
+        query=_PAGE,
+        problems=(404,),
+        right="members:read",
+    ),
     Route(
         "POST",
         "/v1/members/{id}/points",
@@ -244,6 +288,7 @@ ROUTES: Final = (
         takes=shapes.NewPoints,
         gives=shapes.PointsAnswer,
         problems=(404, 409),
+        right="points:adjust",
     ),
     Route(
         "POST",
@@ -253,6 +298,15 @@ ROUTES: Final = (
         takes=shapes.RedeemReward,
         gives=shapes.RewardGiven,
         problems=(404, 409),
+        right="members:write",
     ),
-    Route("POST", "/v1/members/{id}/till-code", give_code, 201, gives=shapes.TillCodeView, problems=(404, 409)),
+    Route(
+        "POST",
+        "/v1/members/{id}/till-code",
+        give_code,
+        201,
+        gives=shapes.TillCodeView,
+        problems=(404, 409),
+        right="members:write",
+    ),
 )

@@ -1,11 +1,13 @@
 """Messages: send, look up, preview, cancel, resolve."""
 
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
 
 from engine import numbers, sms
+from engine.access import budgets
 from engine.errors import CodecError, Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic import inbox, messages, routes
@@ -13,7 +15,9 @@ from engine.traffic.inbox import RECEIVED
 from engine.traffic.messages import Lane, Message, OnUnknown, Resolution
 from engine.wiring import Engine
 from server import views, wire
+from server.calling import token_of
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 
 
@@ -47,17 +51,18 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
     )
 
 
-def _enqueue(txn: Txn, records: list[Message], now_ms: int) -> list[Message]:
-    made: list[Message] = []
+def _enqueue(txn: Txn, records: list[Message], now_ms: int, token: int, zone: ZoneInfo) -> list[Message]:
+    taken: list[Message] = []
     for place, record in enumerate(records):
         try:
-            made.append(messages.enqueue(txn, record, now_ms))
+            taken.append(messages.enqueue(txn, record, now_ms))
         except Invalid as error:
             if len(records) == 1:
                 raise
             named = [InvalidParam(f"messages[{place}].{param.name}", param.reason) for param in error.params]
             raise Invalid(*named) from error
-    return made
+    budgets.spend(txn, token, sum(len(record.parts) for record in taken), now_ms, zone)
+    return taken
 
 
 async def send(request: web.Request) -> web.Response:
@@ -67,14 +72,23 @@ async def send(request: web.Request) -> web.Response:
     body = wire.decode(raw, msgspec.Raw)
     # An object with a list under `messages` is a batch; the types decide about everything else.
     is_batch = "messages" in wire.decode(bytes(body), dict) if raw.lstrip()[:1] == b"{" else False
-    if not is_batch:
-        record = _message(engine, wire.decode(raw, wire.NewMessage), "")
-        (made,) = await engine.store.write(_enqueue, [record], engine.now_ms())
-        return wire.reply(wire.message(made), 202, Location=f"/v1/messages/{messages.name(made.id)}")
-    batch = wire.decode(raw, wire.NewMessages)
-    records = [_message(engine, one, f"messages[{index}].") for index, one in enumerate(batch.messages)]
-    made_all = await engine.store.write(_enqueue, records, engine.now_ms())
-    return wire.reply(views.MessageList([wire.message(made) for made in made_all]), 202)
+    if is_batch:
+        batch = wire.decode(raw, wire.NewMessages)
+        records = [_message(engine, one, f"messages[{index}].") for index, one in enumerate(batch.messages)]
+    else:
+        records = [_message(engine, wire.decode(raw, wire.NewMessage), "")]
+    token, zone = token_of(request), ZoneInfo(engine.settings.house.time_zone)
+    answer = _taken if is_batch else _taken_alone
+    return await made(request, answer, _enqueue, records, engine.now_ms(), token, zone)
+
+
+def _taken(_txn: Txn, records: list[Message]) -> web.Response:
+    return wire.reply(views.MessageList([wire.message(record) for record in records]), 202)
+
+
+def _taken_alone(_txn: Txn, records: list[Message]) -> web.Response:
+    (record,) = records
+    return wire.reply(wire.message(record), 202, Location=f"/v1/messages/{messages.name(record.id)}")
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -140,7 +154,10 @@ async def preview(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Take it back, unless a part was given to a modem."""
     engine = request.app[ENGINE]
-    record = await engine.store.write(messages.cancel, wire.id_of(request, "msg"), engine.now_ms())
+    return await made(request, _moved, messages.cancel, wire.id_of(request, "msg"), engine.now_ms())
+
+
+def _moved(_txn: Txn, record: Message) -> web.Response:
     return wire.reply(wire.message(record))
 
 
@@ -148,8 +165,8 @@ async def resolve(request: web.Request) -> web.Response:
     """Decide about an unknown message: it was sent, it failed, or it shall be sent again."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), wire.Resolve)
-    record = await engine.resolve(wire.id_of(request, "msg"), Resolution(body.as_))
-    return wire.reply(wire.message(record))
+    identifier, resolution = wire.id_of(request, "msg"), Resolution(body.as_)
+    return await made(request, _moved, engine.resolved, identifier, resolution, engine.now_ms())
 
 
 _LIST: Final = {
@@ -168,20 +185,34 @@ ROUTES: Final = (
         202,
         takes=(wire.NewMessage, wire.NewMessages),
         gives=(views.MessageView, views.MessageList),
+        right="messages:send",
+        tells=("Location",),
     ),
-    Route("GET", "/v1/messages", list_all, gives=views.MessagePage, query=_LIST),
+    Route("GET", "/v1/messages", list_all, gives=views.MessagePage, query=_LIST, right="messages:read"),
     Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=views.PreviewView),
-    Route("GET", "/v1/messages/{id}", get, gives=(views.MessageView, views.ReceivedView), problems=(404,)),
-    Route("GET", "/v1/messages/{id}/explain", explain, gives=views.Explanation, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/messages/{id}",
+        get,
+        gives=(views.MessageView, views.ReceivedView),
+        problems=(404,),
+        right="messages:read",
+    ),
+    Route(
+        "GET",
+        "/v1/messages/{id}/explain",
+        explain,
+        gives=views.Explanation,
+        problems=(404,),
+        right="messages:read",
+    ),
     Route(
         "POST",
         "/v1/messages/{id}/cancel",
         cancel,
         gives=views.MessageView,
-        problems=(
-            404,
-            409,
-        ),
+        problems=(404, 409),
+        right="messages:send",
     ),
     Route(
         "POST",
@@ -189,9 +220,7 @@ ROUTES: Final = (
         resolve,
         takes=wire.Resolve,
         gives=views.MessageView,
-        problems=(
-            404,
-            409,
-        ),
+        problems=(404, 409),
+        right="messages:send",
     ),
 )

@@ -18,4 +18,4 @@ async def list_all(request: web.Request) -> web.Response:
     return wire.reply(views.RackView(items, None, engine.scheduler.waiting_parts, rate_per_minute))
 
 
-ROUTES: Final = (Route("GET", "/v1/modems", list_all, gives=views.RackView),)
+ROUTES: Final = (Route("GET", "/v1/modems", list_all, gives=views.RackView, right="rack:read"),)

@@ -7,11 +7,85 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from server import problems, wire
+from engine.access import replays
+from server import problems, repeats, wire
 from server.middleware import COOKIE, FORM_HEADER
 from server.route import Route
 
 DOCUMENT: Final = web.AppKey("openapi", dict)
+
+_ID: Final = "[0-9a-f][0-9a-hjkmnp-tv-z]{12}"  # 64 bits: the first digit has four of them
+# What a noun's ids begin with.
+PREFIXES: Final = {
+    "messages": "msg",
+    "campaigns": "cmp",
+    "customers": "cus",
+    "uploads": "upl",
+    "routes": "rte",
+    "events": "evt",
+    "organisations": "org",
+    "segments": "seg",
+    "members": "mem",
+    "rewards": "rwd",
+    "coupons": "cpn",
+    "staff": "stf",
+    "roles": "rol",
+    "teams": "tea",
+}
+# Parameters that mean the same wherever they stand.
+_QUERY: Final[dict[str, dict[str, Any]]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": wire.LIMIT_MOST, "default": wire.LIMIT_USUAL},
+    "direction": {"type": "string", "enum": ["in", "out"], "default": "out"},
+}
+_TEXT: Final = {"type": "string", "minLength": 1}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+
+# Headers of answers.
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Location": {"description": "where what was made stands", "schema": {"type": "string", "pattern": "^/v1/"}},
+    "ETag": {"description": "its version, for If-Match", "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
+    "RateLimit-Limit": {"description": "calls that may come at once, for a token with a rate", "schema": _COUNT},
+    "RateLimit-Remaining": {"description": "how many of them are left", "schema": _COUNT},
+    "RateLimit-Reset": {"description": "seconds until all of them are", "schema": _COUNT},
+    "Retry-After": {"description": "seconds until the call may come again", "schema": _COUNT},
+    repeats.REPLAYED: {
+        "description": "the call was done before: this is the answer it had then",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "WWW-Authenticate": {"description": "the scheme", "schema": {"type": "string"}},
+}
+_RATE: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+_KEY: Final = {
+    "name": replays.FIELD,
+    "in": "header",
+    "required": False,
+    "description": "the caller's word for this call: within 24 hours a repeat is answered and not done again",
+    "schema": {"type": "string", "pattern": f"^[!-~]{{1,{replays.KEY_LONGEST}}}$"},
+}
+_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the version that was read, as its ETag; 412 where it is another by now",
+    "schema": {"type": "string", "pattern": '^(\\*|[0-9]{1,18}|"[0-9]{1,18}")$'},
+}
+
+_WORDS: Final = {
+    400: "the body or a header cannot be read",
+    401: "no token or session that is known",
+    403: "the caller has not the right",
+    404: "there is no such thing",
+    409: "not in a state that allows it; or the first call under this Idempotency-Key is still at work",
+    412: "it has changed since it was read",
+    413: "too large",
+    415: "a media type that is not taken",
+    422: "a field, parameter or header is wrong",
+    429: "the token has called too often, or sent too much today",
+    503: "not ready",
+    504: "not done in time",
+    507: "the disk is full",
+}
 
 _CALLERS: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"session": []}]
 
@@ -36,7 +110,11 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "a token of `carillon token NAME` or POST /v1/tokens; its scopes are rights",
+                },
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
@@ -58,8 +136,12 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": {str(route.status): _response(route, by_kind), **_refusals(route, by_kind)},
     }
-    if len(words) > 1:
-        operation["description"] = re.sub(r"\s+", " ", " ".join(words[1:]))
+    said = words[1:]
+    if route.right:
+        said.append(f"Needs the right `{route.right}`.")
+        operation["x-right"] = route.right
+    if said:
+        operation["description"] = re.sub(r"\s+", " ", " ".join(said))
     if route.takes is not None:
         schema = _schema(route.takes, by_kind)
         media = route.media or ("application/json",)
@@ -70,23 +152,45 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
-    path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": _id_schema(route, name)}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    query = [
-        {"name": name, "in": "query", "required": False, "description": words, "schema": {"type": "string"}}
-        for name, words in route.query.items()
-    ]
-    header = [
-        {"name": name, "in": "header", "required": False, "description": words, "schema": {"type": "string"}}
-        for name, words in route.header.items()
-    ]
-    return path + query + header
+    for name, words in route.query.items():
+        found.append(
+            {"name": name, "in": "query", "required": False, "description": words, "schema": _query_schema(route, name)}
+        )
+    for name, words in route.header.items():
+        schema = route.schemas.get(name, {"type": "string"})
+        found.append({"name": name, "in": "header", "required": False, "description": words, "schema": schema})
+    if _takes_key(route):
+        found.append(_KEY)
+    if route.takes_match:
+        found.append(_MATCH)
+    return found
+
+
+def _takes_key(route: Route) -> bool:
+    return route.method == "POST" and not route.is_streamed and not route.is_public
+
+
+def _id_schema(route: Route, name: str) -> dict[str, Any]:
+    prefix = PREFIXES.get(route.path.split("/")[2], "[a-z]+")
+    return route.schemas.get(name) or {"type": "string", "pattern": f"^{prefix}_{_ID}$"}
+
+
+def _query_schema(route: Route, name: str) -> dict[str, Any]:
+    if name == "cursor":
+        return _id_schema(route, name)
+    return route.schemas.get(name) or _QUERY.get(name, _TEXT)
 
 
 def _schema(kind: Any, by_kind: dict[int, Any]) -> Any:
     return {"oneOf": [by_kind[id(one)] for one in kind]} if isinstance(kind, tuple) else by_kind[id(kind)]
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: _HEADERS[name] for name in names}
 
 
 def _response(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
@@ -95,15 +199,34 @@ def _response(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         answer["content"] = {route.gives_media: {"schema": _schema(route.gives, by_kind)}}
         for media in route.also_gives:
             answer["content"][media] = {"schema": {"type": "string"}}
+    if not route.is_public:
+        replayed = (repeats.REPLAYED,) if _takes_key(route) else ()
+        answer["headers"] = _headers(*route.tells, *replayed, *_RATE)
     return answer
 
 
 def _refusals(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
-    statuses = set(route.problems) | (set() if route.is_public else {401})
-    statuses |= {422} if "{" in route.path else set()
-    statuses |= {400, 413, 422} if route.takes is not None else set()
+    statuses = set(route.problems)
+    if not route.is_public:
+        statuses |= {401, 403, 422, 429}
+        if route.takes is not None or route.method != "GET":
+            statuses.add(507)
+    statuses |= {400, 413} if route.takes is not None else set()
+    statuses |= {409, 413} if _takes_key(route) else set()
+    statuses |= {412} if route.takes_match else set()
+    statuses |= {400} if route.is_streamed else set()
     content = {problems.MEDIA_TYPE: {"schema": by_kind[id(problems.Problem)]}}
-    return {str(status): {"description": "refused", "content": content} for status in sorted(statuses)}
+    return {str(status): _refusal(route, status, content) for status in sorted(statuses)}
+
+
+def _refusal(route: Route, status: int, content: dict[str, Any]) -> dict[str, Any]:
+    names: tuple[str, ...] = () if route.is_public or status == 401 else _RATE
+    if status == 429 or (status == 409 and _takes_key(route)):
+        names = (*names, "Retry-After")
+    if status == 401:
+        names = ("WWW-Authenticate",)
+    answer = {"description": _WORDS.get(status, "refused"), "content": content}
+    return {**answer, "headers": _headers(*names)} if names else answer
 
 
 async def get(request: web.Request) -> web.Response:

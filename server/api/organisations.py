@@ -8,6 +8,7 @@ from engine.crm.people import organisations
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
 
@@ -16,7 +17,10 @@ async def create(request: web.Request) -> web.Response:
     """A new organisation."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewOrganisation)
-    view = await engine.store.write(_create, body, engine.now_ms())
+    return await made(request, _created, _create, body, engine.now_ms())
+
+
+def _created(_txn: Txn, view: shapes.OrganisationView) -> web.Response:
     return wire.reply(view, 201, Location=f"/v1/organisations/{view.id}", ETag=f'"{view.version}"')
 
 
@@ -77,9 +81,19 @@ ROUTES: Final = (
         takes=shapes.NewOrganisation,
         gives=shapes.OrganisationView,
         problems=(409,),
+        tells=("Location", "ETag"),
+        right="customers:write",
     ),
-    Route("GET", "/v1/organisations", list_all, gives=shapes.OrganisationPage, query=_LIST),
-    Route("GET", "/v1/organisations/{id}", get, gives=shapes.OrganisationView, problems=(404,)),
+    Route("GET", "/v1/organisations", list_all, gives=shapes.OrganisationPage, query=_LIST, right="customers:read"),
+    Route(
+        "GET",
+        "/v1/organisations/{id}",
+        get,
+        gives=shapes.OrganisationView,
+        problems=(404,),
+        tells=("ETag",),
+        right="customers:read",
+    ),
     Route(
         "PATCH",
         "/v1/organisations/{id}",
@@ -87,5 +101,7 @@ ROUTES: Final = (
         takes=shapes.OrganisationChange,
         gives=shapes.OrganisationView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="customers:write",
     ),
 )

@@ -1,6 +1,7 @@
 """Regions: a tree of places."""
 
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -9,6 +10,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
 
@@ -17,8 +19,11 @@ async def create(request: web.Request) -> web.Response:
     """A new region."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewRegion)
-    view = await engine.store.write(_create, body, engine.now_ms())
-    return wire.reply(view, 201, Location=f"/v1/regions/{view.code}", ETag=f'"{view.version}"')
+    return await made(request, _created, _create, body, engine.now_ms())
+
+
+def _created(_txn: Txn, view: shapes.RegionView) -> web.Response:
+    return wire.reply(view, 201, Location=f"/v1/regions/{quote(view.code, safe='')}", ETag=f'"{view.version}"')
 
 
 def _create(txn: Txn, body: shapes.NewRegion, now_ms: int) -> shapes.RegionView:
@@ -52,8 +57,18 @@ def _change(txn: Txn, code: str, body: shapes.RegionChange, version: int | None,
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/regions", create, 201, takes=shapes.NewRegion, gives=shapes.RegionView, problems=(409,)),
-    Route("GET", "/v1/regions", list_all, gives=shapes.RegionPage),
+    Route(
+        "POST",
+        "/v1/regions",
+        create,
+        201,
+        takes=shapes.NewRegion,
+        gives=shapes.RegionView,
+        problems=(409,),
+        tells=("Location", "ETag"),
+        right="customers:write",
+    ),
+    Route("GET", "/v1/regions", list_all, gives=shapes.RegionPage, right="customers:read"),
     Route(
         "PATCH",
         "/v1/regions/{code}",
@@ -61,5 +76,7 @@ ROUTES: Final = (
         takes=shapes.RegionChange,
         gives=shapes.RegionView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="customers:write",
     ),
 )

@@ -5,8 +5,10 @@ from typing import Final
 from aiohttp import web
 
 from engine.crm.marketing import rewards
+from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import loyalty as shapes
 
@@ -15,7 +17,11 @@ async def create(request: web.Request) -> web.Response:
     """A new reward.  409 `reward_code` where its code is taken."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewReward)
-    identifier, record = await engine.store.write(rewards.add, shapes.reward_of(body), engine.now_ms())
+    return await made(request, _created, rewards.add, shapes.reward_of(body), engine.now_ms())
+
+
+def _created(_txn: Txn, added: tuple[int, rewards.Reward]) -> web.Response:
+    identifier, record = added
     location = f"/v1/rewards/{rewards.name_of(identifier)}"
     return wire.reply(shapes.reward(identifier, record), 201, Location=location)
 
@@ -55,9 +61,21 @@ async def remove(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/rewards", create, 201, takes=shapes.NewReward, gives=shapes.RewardView, problems=(409,)),
-    Route("GET", "/v1/rewards", list_all, gives=shapes.RewardPage),
-    Route("GET", "/v1/rewards/{id}", get, gives=shapes.RewardView, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/rewards",
+        create,
+        201,
+        takes=shapes.NewReward,
+        gives=shapes.RewardView,
+        problems=(409,),
+        tells=("Location",),
+        right="members:write",
+    ),
+    Route("GET", "/v1/rewards", list_all, gives=shapes.RewardPage, right="members:read"),
+    Route(
+        "GET", "/v1/rewards/{id}", get, gives=shapes.RewardView, problems=(404,), tells=("ETag",), right="members:read"
+    ),
     Route(
         "PATCH",
         "/v1/rewards/{id}",
@@ -65,6 +83,8 @@ ROUTES: Final = (
         takes=shapes.RewardChange,
         gives=shapes.RewardView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="members:write",
     ),
-    Route("DELETE", "/v1/rewards/{id}", remove, 204, problems=(404,)),
+    Route("DELETE", "/v1/rewards/{id}", remove, 204, problems=(404,), right="members:write"),
 )

@@ -5,11 +5,13 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from engine.store.table import Txn
 from engine.traffic import routes
 from engine.traffic.routes import ROUTES as ROUTES_KEPT
 from engine.traffic.routes import Route as Record
 from server import views, wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 
 
@@ -32,8 +34,12 @@ async def create(request: web.Request) -> web.Response:
         body.order,
         body.failover,
     )
-    made = await engine.store.write(routes.add, record, engine.settings.routes.operators, engine.now_ms())
-    return wire.reply(wire.route(made), 201, Location=f"/v1/routes/{routes.name_of(made.id)}")
+    return await made(request, _added, routes.add, record, engine.settings.routes.operators, engine.now_ms())
+
+
+def _added(_txn: Txn, record: Record) -> web.Response:
+    location = f"/v1/routes/{routes.name_of(record.id)}"
+    return wire.reply(wire.route(record), 201, Location=location, ETag=f'"{record.version}"')
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -79,9 +85,28 @@ async def remove(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/routes", create, 201, takes=wire.NewRoute, gives=views.RouteView, problems=(409,)),
-    Route("GET", "/v1/routes", list_all, gives=views.RoutePage),
-    Route("GET", "/v1/routes/{id}", get, gives=views.RouteView, problems=(404,)),
-    Route("PATCH", "/v1/routes/{id}", change, takes=wire.RouteChange, gives=views.RouteView, problems=(404, 409)),
-    Route("DELETE", "/v1/routes/{id}", remove, 204, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/routes",
+        create,
+        201,
+        takes=wire.NewRoute,
+        gives=views.RouteView,
+        problems=(409,),
+        right="rack:write",
+        tells=("Location", "ETag"),
+    ),
+    Route("GET", "/v1/routes", list_all, gives=views.RoutePage, right="rack:read"),
+    Route("GET", "/v1/routes/{id}", get, gives=views.RouteView, problems=(404,), right="rack:read", tells=("ETag",)),
+    Route(
+        "PATCH",
+        "/v1/routes/{id}",
+        change,
+        takes=wire.RouteChange,
+        gives=views.RouteView,
+        problems=(404, 409),
+        right="rack:write",
+        tells=("ETag",),
+    ),
+    Route("DELETE", "/v1/routes/{id}", remove, 204, problems=(404,), right="rack:write"),
 )

@@ -7,9 +7,11 @@ from msgspec import UNSET
 
 from engine.crm.people import segments
 from engine.crm.people.customers import name_of
-from engine.crm.people.segments import SEGMENTS
+from engine.crm.people.segments import SEGMENTS, Segment
+from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import customers as customer_shapes
 from server.shapes import segments as shapes
@@ -19,7 +21,10 @@ async def create(request: web.Request) -> web.Response:
     """Keep a condition under a name."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewSegment)
-    record = await engine.store.write(segments.add, body.name, body.definition, engine.now_ms(), "api")
+    return await made(request, _created, segments.add, body.name, body.definition, engine.now_ms(), "api")
+
+
+def _created(_txn: Txn, record: Segment) -> web.Response:
     view = shapes.segment(record)
     return wire.reply(view, 201, Location=f"/v1/segments/{view.id}", ETag=f'"{view.version}"')
 
@@ -104,11 +109,29 @@ ROUTES: Final = (
         takes=shapes.NewSegment,
         gives=shapes.SegmentView,
         problems=(404, 409),
+        tells=("Location", "ETag"),
+        right="segments:write",
     ),
-    Route("GET", "/v1/segments", list_all, gives=shapes.SegmentPage, query=_LIST),
-    Route("POST", "/v1/segments/parse", parse, takes=shapes.Wanted, gives=shapes.ConditionView),
-    Route("POST", "/v1/segments/count", count, takes=shapes.Wanted, gives=shapes.CountView, problems=(404,)),
-    Route("GET", "/v1/segments/{id}", get, gives=shapes.SegmentView, problems=(404,)),
+    Route("GET", "/v1/segments", list_all, gives=shapes.SegmentPage, query=_LIST, right="customers:read"),
+    Route("POST", "/v1/segments/parse", parse, takes=shapes.Wanted, gives=shapes.ConditionView, right="customers:read"),
+    Route(
+        "POST",
+        "/v1/segments/count",
+        count,
+        takes=shapes.Wanted,
+        gives=shapes.CountView,
+        problems=(404,),
+        right="customers:read",
+    ),
+    Route(
+        "GET",
+        "/v1/segments/{id}",
+        get,
+        gives=shapes.SegmentView,
+        problems=(404,),
+        tells=("ETag",),
+        right="customers:read",
+    ),
     Route(
         "PATCH",
         "/v1/segments/{id}",
@@ -116,8 +139,10 @@ ROUTES: Final = (
         takes=shapes.SegmentChange,
         gives=shapes.SegmentView,
         problems=(404, 409, 412),
+        tells=("ETag",),
+        right="segments:write",
     ),
-    Route("DELETE", "/v1/segments/{id}", archive, 204, problems=(404, 409)),
+    Route("DELETE", "/v1/segments/{id}", archive, 204, problems=(404, 409), right="segments:write"),
     Route(
         "GET",
         "/v1/segments/{id}/customers",
@@ -125,5 +150,6 @@ ROUTES: Final = (
         gives=customer_shapes.CustomerPage,
         query=_LIST,
         problems=(404,),
+        right="customers:read",
     ),
 )

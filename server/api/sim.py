@@ -88,10 +88,8 @@ ROUTES: Final = (
         202,
         takes=Inbound,
         gives=views.Status,
-        problems=(
-            404,
-            504,
-        ),
+        problems=(404, 504),
+        right="sim",
     ),
     Route(
         "POST",
@@ -100,11 +98,8 @@ ROUTES: Final = (
         202,
         takes=Dlr,
         gives=views.Reported,
-        problems=(
-            404,
-            409,
-            504,
-        ),
+        problems=(404, 409, 504),
+        right="sim",
     ),
-    Route("POST", "/v1/sim/clock", clock, takes=SetClock, gives=views.Now, problems=(504,)),
+    Route("POST", "/v1/sim/clock", clock, takes=SetClock, gives=views.Now, problems=(504,), right="sim"),
 )

@@ -1,5 +1,6 @@
 """Staff, roles and teams."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from engine.wiring import Engine
 from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import staff as shapes
 from server.shapes.audit import by_of
@@ -43,8 +45,11 @@ async def create(request: web.Request) -> web.Response:
         working_hours=body.working_hours,
         language=body.language or "",
     )
-    made = await engine.store.write(staff.add, by_of(request), record, engine.now_ms())
-    return _reply(request, made, 201, Location=f"/v1/staff/{staff.name_of(made.id)}")
+
+    def answer(txn: Txn, added: Staff) -> web.Response:
+        return _answer(txn, request, added, 201, Location=f"/v1/staff/{staff.name_of(added.id)}")
+
+    return await made(request, answer, staff.add, by_of(request), record, engine.now_ms())
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -98,7 +103,9 @@ async def set_pin(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "stf")
     await _prove(request, identifier, "pin", body.current)
     kept = await hashes.aside(pins.hashed, engine.pepper, body.pin)
-    return _reply(request, await engine.store.write(staff.set_pin, by_of(request), identifier, kept, engine.now_ms()))
+    return await made(
+        request, _answering(request), staff.set_pin, by_of(request), identifier, kept, engine.now_ms()
+    )  # fmt: skip
 
 
 async def set_password(request: web.Request) -> web.Response:
@@ -108,8 +115,9 @@ async def set_password(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "stf")
     await _prove(request, identifier, "password", body.current)
     kept = await hashes.aside(passwords.hashed, engine.pepper, body.password)
-    written = engine.store.write(staff.set_password, by_of(request), identifier, kept, engine.now_ms())
-    return _reply(request, await written)
+    return await made(
+        request, _answering(request), staff.set_password, by_of(request), identifier, kept, engine.now_ms()
+    )
 
 
 async def _prove(request: web.Request, identifier: int, kind: tries.Kind, current: str) -> None:
@@ -132,10 +140,8 @@ async def deactivate(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read() or b"{}", shapes.Deactivation)
     identifier, successor = wire.id_of(request, "stf"), _id("stf", body.successor_id, "successor_id")
-    record = await engine.store.write(
-        staff.deactivate, by_of(request), identifier, successor, engine.now_ms(), (), body.reason
-    )
-    return _reply(request, record)
+    answer, now_ms = _answering(request), engine.now_ms()
+    return await made(request, answer, staff.deactivate, by_of(request), identifier, successor, now_ms, (), body.reason)
 
 
 # -- roles
@@ -146,8 +152,11 @@ async def create_role(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewRole)
     record = Role(0, body.name, tuple(body.rights), body.sight, body.reveals_a_day)
-    made = await engine.store.write(roles.add, by_of(request), record, engine.now_ms())
-    return wire.reply(shapes.role_view(made), 201, Location=f"/v1/roles/{roles.name_of(made.id)}")
+    return await made(request, _role_made, roles.add, by_of(request), record, engine.now_ms())
+
+
+def _role_made(_txn: Txn, added: Role) -> web.Response:
+    return wire.reply(shapes.role_view(added), 201, Location=f"/v1/roles/{roles.name_of(added.id)}")
 
 
 async def list_roles(request: web.Request) -> web.Response:
@@ -189,8 +198,11 @@ async def create_team(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewTeam)
     record = Team(0, body.name, _id("stf", body.supervisor_id, "supervisor_id"))
-    made = await engine.store.write(staff.add_team, by_of(request), record, engine.now_ms())
-    return wire.reply(shapes.team_view(made), 201, Location=f"/v1/teams/{staff.team_name_of(made.id)}")
+    return await made(request, _team_made, staff.add_team, by_of(request), record, engine.now_ms())
+
+
+def _team_made(_txn: Txn, added: Team) -> web.Response:
+    return wire.reply(shapes.team_view(added), 201, Location=f"/v1/teams/{staff.team_name_of(added.id)}")
 
 
 async def list_teams(request: web.Request) -> web.Response:
@@ -255,7 +267,15 @@ async def _ship(engine: Engine) -> None:
 
 def _reply(request: web.Request, record: Staff, status: int = 200, **headers: str) -> web.Response:
     with request.app[ENGINE].store.read() as txn:
-        view = _view(txn, request, record)
+        return _answer(txn, request, record, status, **headers)
+
+
+def _answering(request: web.Request) -> Callable[[Txn, Staff], web.Response]:
+    return lambda txn, record: _answer(txn, request, record)
+
+
+def _answer(txn: Txn, request: web.Request, record: Staff, status: int = 200, **headers: str) -> web.Response:
+    view = _view(txn, request, record)
     return wire.reply(view, status, **headers, ETag=f'"{record.version}"')
 
 
@@ -266,9 +286,21 @@ def _view(txn: Txn, request: web.Request, record: Staff) -> shapes.StaffView:
 _LIST: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
 
 ROUTES: Final = (
-    Route("POST", "/v1/staff", create, 201, takes=shapes.NewStaff, gives=shapes.StaffView, problems=(403, 409)),
-    Route("GET", "/v1/staff", list_all, gives=shapes.StaffPage, query=_LIST, problems=(403, 422)),
-    Route("GET", "/v1/staff/{id}", get, gives=shapes.StaffView, problems=(403, 404)),
+    Route(
+        "POST",
+        "/v1/staff",
+        create,
+        201,
+        takes=shapes.NewStaff,
+        gives=shapes.StaffView,
+        problems=(403, 409),
+        tells=("Location", "ETag"),
+        right="staff:write",
+    ),
+    Route("GET", "/v1/staff", list_all, gives=shapes.StaffPage, query=_LIST, problems=(403, 422), right="staff:read"),
+    Route(
+        "GET", "/v1/staff/{id}", get, gives=shapes.StaffView, problems=(403, 404), tells=("ETag",), right="staff:read"
+    ),
     Route(
         "PATCH",
         "/v1/staff/{id}",
@@ -276,6 +308,8 @@ ROUTES: Final = (
         takes=shapes.StaffChange,
         gives=shapes.StaffView,
         problems=(403, 404, 409, 412),
+        tells=("ETag",),
+        right="staff:write",
     ),
     Route(
         "POST",
@@ -284,6 +318,7 @@ ROUTES: Final = (
         takes=shapes.NewPin,
         gives=shapes.StaffView,
         problems=(403, 404, 409, 429),
+        tells=("ETag",),
     ),
     Route(
         "POST",
@@ -292,6 +327,7 @@ ROUTES: Final = (
         takes=shapes.NewPassword,
         gives=shapes.StaffView,
         problems=(403, 404, 409, 429),
+        tells=("ETag",),
     ),
     Route(
         "POST",
@@ -300,10 +336,30 @@ ROUTES: Final = (
         takes=shapes.Deactivation,
         gives=shapes.StaffView,
         problems=(403, 404, 409),
+        tells=("ETag",),
+        right="staff:write",
     ),
-    Route("POST", "/v1/roles", create_role, 201, takes=shapes.NewRole, gives=shapes.RoleView, problems=(403, 409)),
-    Route("GET", "/v1/roles", list_roles, gives=shapes.RolePage, problems=(403,)),
-    Route("GET", "/v1/roles/{id}", get_role, gives=shapes.RoleView, problems=(403, 404)),
+    Route(
+        "POST",
+        "/v1/roles",
+        create_role,
+        201,
+        takes=shapes.NewRole,
+        gives=shapes.RoleView,
+        problems=(403, 409),
+        tells=("Location",),
+        right="staff:write",
+    ),
+    Route("GET", "/v1/roles", list_roles, gives=shapes.RolePage, problems=(403,), right="staff:read"),
+    Route(
+        "GET",
+        "/v1/roles/{id}",
+        get_role,
+        gives=shapes.RoleView,
+        problems=(403, 404),
+        tells=("ETag",),
+        right="staff:read",
+    ),
     Route(
         "PATCH",
         "/v1/roles/{id}",
@@ -311,10 +367,30 @@ ROUTES: Final = (
         takes=shapes.RoleChange,
         gives=shapes.RoleView,
         problems=(403, 404, 409, 412),
+        tells=("ETag",),
+        right="staff:write",
     ),
-    Route("POST", "/v1/teams", create_team, 201, takes=shapes.NewTeam, gives=shapes.TeamView, problems=(403, 409)),
-    Route("GET", "/v1/teams", list_teams, gives=shapes.TeamPage, problems=(403,)),
-    Route("GET", "/v1/teams/{id}", get_team, gives=shapes.TeamView, problems=(403, 404)),
+    Route(
+        "POST",
+        "/v1/teams",
+        create_team,
+        201,
+        takes=shapes.NewTeam,
+        gives=shapes.TeamView,
+        problems=(403, 409),
+        tells=("Location",),
+        right="staff:write",
+    ),
+    Route("GET", "/v1/teams", list_teams, gives=shapes.TeamPage, problems=(403,), right="staff:read"),
+    Route(
+        "GET",
+        "/v1/teams/{id}",
+        get_team,
+        gives=shapes.TeamView,
+        problems=(403, 404),
+        tells=("ETag",),
+        right="staff:read",
+    ),
     Route(
         "PATCH",
         "/v1/teams/{id}",
@@ -322,5 +398,7 @@ ROUTES: Final = (
         takes=shapes.TeamChange,
         gives=shapes.TeamView,
         problems=(403, 404, 409, 412),
+        tells=("ETag",),
+        right="staff:write",
     ),
 )

@@ -9,6 +9,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
 
@@ -17,7 +18,11 @@ async def create(request: web.Request) -> web.Response:
     """A new tag; one that is there is given back."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewTag)
-    return wire.reply(await engine.store.write(_create, body.name, engine.now_ms()), 201)
+    return await made(request, _created, _create, body.name, engine.now_ms())
+
+
+def _created(_txn: Txn, view: shapes.TagView) -> web.Response:
+    return wire.reply(view, 201)
 
 
 def _create(txn: Txn, name: str, now_ms: int) -> shapes.TagView:
@@ -43,7 +48,15 @@ async def change(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/tags", create, 201, takes=shapes.NewTag, gives=shapes.TagView),
-    Route("GET", "/v1/tags", list_all, gives=shapes.TagPage),
-    Route("PATCH", "/v1/tags/{id}", change, takes=shapes.NewTag, gives=shapes.TagView, problems=(404, 409)),
+    Route("POST", "/v1/tags", create, 201, takes=shapes.NewTag, gives=shapes.TagView, right="customers:write"),
+    Route("GET", "/v1/tags", list_all, gives=shapes.TagPage, right="customers:read"),
+    Route(
+        "PATCH",
+        "/v1/tags/{id}",
+        change,
+        takes=shapes.NewTag,
+        gives=shapes.TagView,
+        problems=(404, 409),
+        right="customers:write",
+    ),
 )

@@ -4,6 +4,7 @@ GET  /                              the rack and its campaigns; without a sessio
 POST /signin, /signout              a token for a session, and back
 GET  /live                          the same page's pieces as they change, as server-sent events
 POST /console/campaigns/{id}/{act}  approve, pause, resume or cancel
+GET  /docs                          the HTTP interface, with a form to try each call
 GET  /static/{name}                 our own style sheet, script and icon
 """
 
@@ -82,6 +83,7 @@ def setup(app: web.Application) -> None:
     # Before the server waits for its handlers: the streams are some that never end by themselves.
     app.on_shutdown.append(_end_streams)
     app.router.add_get("/", guarded(home))
+    app.router.add_get("/docs", guarded(docs))
     app.router.add_post("/signin", guarded(sign_in))
     app.router.add_post("/signout", guarded(sign_out))
     app.router.add_get("/live", guarded(follow), allow_head=False)
@@ -216,6 +218,14 @@ async def home(request: web.Request) -> web.Response:
     fragments = request.app[PAINTER].paint(snapshot, language_of(request))
     form_token = sessions.form_token(engine.pepper, request.cookies[signin.COOKIE])
     return _page(request, "rack_page.html", 200, fragments, signed_in=signed_in, form_token=form_token)
+
+
+async def docs(request: web.Request) -> web.Response:
+    """The HTTP interface as a page: open to all, as the document is that it draws."""
+    engine = request.app[ENGINE]
+    is_known = signin.name_of(request, engine) is not None
+    form_token = sessions.form_token(engine.pepper, request.cookies[signin.COOKIE]) if is_known else ""
+    return _page(request, "docs_page.html", form_token=form_token)
 
 
 async def follow(request: web.Request) -> web.StreamResponse:

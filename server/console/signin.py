@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from engine.access import sessions, tokens
+from engine.access.rights import EVERY
 from engine.wiring import Engine
 from server import middleware
 
@@ -70,12 +71,17 @@ def name_of(request: web.Request, engine: Engine) -> str | None:
 
 
 def exchange(engine: Engine, token: str) -> str | None:
-    """The session cookie for a token of the house, or None.  Raises StoreError."""
+    """The session cookie for a token of the house, or None.  Raises StoreError.
+
+    A session may do everything, so a token that may not gives none.
+    """
     if not 0 < len(token) <= TOKEN_LONGEST:
         return None
     with engine.store.read() as txn:
         found = tokens.find(txn, token)
-    return None if found is None else sessions.issue(engine.pepper, found.name, engine.now_ms())
+    return (
+        None if found is None or found.rights != EVERY else sessions.issue(engine.pepper, found.name, engine.now_ms())
+    )
 
 
 def keep(response: web.StreamResponse, request: web.Request, cookie: str) -> None:

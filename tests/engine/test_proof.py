@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from engine import proof
+from engine.access import replays, tokens
+from engine.access.caller import SYSTEM
 from engine.crm.marketing import uploads
 from engine.crm.people import customer, customers
 from engine.crm.people.customer import Customer
@@ -20,6 +22,8 @@ from engine.traffic.unproven import UNPROVEN, Unproven
 from tests.engine.crm import stage
 from tests.engine.traffic.stage import NOW_MS, NUMBER, SIM, claim, lose, put, send
 
+CLAIM = replays.claim(bytes(32), "token 1", "k", b"POST")
+
 
 @pytest.fixture
 def lived_in(store: Store) -> Store:
@@ -31,6 +35,10 @@ def lived_in(store: Store) -> Store:
     store.write_now(messages.cancel, put(store), NOW_MS)
     store.write_now(inbox.add, Received(0, f"+{NUMBER}", SIM, "hello", NOW_MS), NOW_MS)
     store.write_now(customers.add, Customer(0, NUMBER), NOW_MS)
+    store.write_now(tokens.add, tokens.fresh(), "till", NOW_MS)
+    store.write_now(tokens.add, tokens.fresh(), "desk", NOW_MS)
+    store.write_now(tokens.revoke, 1, SYSTEM)
+    store.write_now(replays.keep, CLAIM, replays.Answer(200, "text/plain", {}, b"x"), NOW_MS)
     stage.running(store, [stage.row(stage.FIRST + number) for number in range(5)])
     stage.feed(store, 3)
     return store
@@ -83,6 +91,12 @@ def move_a_cursor(txn: Txn) -> None:
         pytest.param(lambda txn: TALLY.put(txn, (0, State.QUEUED), 99), "tally", id="a tally"),
         pytest.param(lambda txn: TALLY.put(txn, (5, State.SENT), 1), "tally", id="a tally of nothing"),
         pytest.param(lambda txn: BY_NUMBER.add(txn, NUMBER, 5), "messages_by_number", id="an index too many"),
+        pytest.param(
+            lambda txn: replays.REPLAYS.remove(txn, CLAIM.name), "replays_by_time", id="an answer that is gone"
+        ),
+        pytest.param(
+            lambda txn: tokens.BY_NUMBER.put(txn, 2, b""), "tokens_by_number", id="a token without its number"
+        ),
         pytest.param(
             lambda txn: BY_NUMBER.remove(txn, NUMBER, first_message(txn).id),
             "messages_by_number",

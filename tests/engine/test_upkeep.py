@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import proof
+from engine.access import replays
 from engine.config import Keep
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
@@ -26,7 +27,7 @@ from engine.traffic.messages import MESSAGES, NUMBERS
 from engine.traffic.receipts import Early
 from engine.traffic.retention import Budget
 from engine.traffic.sheets import FED
-from engine.upkeep import DAY_MS, Upkeep
+from engine.upkeep import DAY_MS, REPLAYS_FORGOTTEN, Upkeep
 from engine.wiring import TABLES
 from tests.engine.crm import stage
 from tests.engine.store.test_environment_before import fill
@@ -325,3 +326,14 @@ def _talk(txn: Txn, now_ms: int) -> None:
     for _ in range(50):
         text = inbox.add(txn, Received(0, f"+{stage.FIRST}", SIM, "hello", now_ms), now_ms)
         inbox.mark_routed(txn, text, Progress.ROUTED, "person")
+
+
+async def test_answers_to_repeats_go_after_a_day(store: Store) -> None:
+    answer = replays.Answer(200, "text/plain", {}, b"x")
+    for number in range(replays_kept := 2 * REPLAYS_FORGOTTEN + 5):
+        claim = replays.claim(bytes(32), "token 1", str(number), b"POST")
+        store.submit(replays.keep, claim, answer, NOW_MS + (number == replays_kept - 1))
+    upkeep = Upkeep(store, lambda: NOW_MS + replays.KEPT_MS, Keep())
+    await upkeep._prune()
+    with store.read() as txn:
+        assert (replays.REPLAYS.count(txn), replays.BY_TIME.count(txn)) == (1, 1)

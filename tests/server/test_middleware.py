@@ -66,6 +66,13 @@ async def test_a_method_that_is_none_is_a_problem_with_those_there_are(desk: Pla
     assert set(answer.headers["Allow"].split(",")) == {"GET", "POST"}
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_word_that_is_a_path_of_its_own_is_no_id(desk: Place, method: str) -> None:
+    answer = await desk.call(method, "/v1/messages/preview")
+    assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+    assert (await desk.call("GET", "/v1/messages/previews")).status == 422
+
+
 async def test_a_body_too_large_is_a_problem(desk: Place) -> None:
     answer = await desk.call("POST", "/v1/messages", data=b" " * (8 << 20) + b"{}")
     assert (answer.status, answer.slug) == (413, "too_large")

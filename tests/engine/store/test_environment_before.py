@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine import proof
-from engine.access import tokens
+from engine.access import budgets, replays, tokens
 from engine.access.caller import SYSTEM
 from engine.config import House, Limits
 from engine.crm.marketing import campaigns, loyalty, points, rewards, tiers, till_codes, uploads
@@ -86,6 +86,10 @@ def fill(txn: Txn) -> None:
     campaigns.cancel(txn, over.id, NOW_MS + 5)
     retention.forget_rows(txn, 0, NOW_MS + 6, campaigns.has_ended)
     tokens.add(txn, "a-token-of-the-tests-and-of-no-other-use", "till", NOW_MS)
+    limited = tokens.add(txn, "another-token-of-the-tests", "desk", NOW_MS, ("messages:send",), 60, 5, 100)
+    budgets.spend(txn, limited.number, 7, NOW_MS, ZoneInfo("UTC"))
+    claim = replays.claim(PEPPER, "token 1", "key", b"POST", b"/v1/messages", b"{}")
+    replays.keep(txn, claim, replays.Answer(202, "application/json", {}, b"{}"), NOW_MS)
     for place, number in enumerate(PEOPLE[:3]):
         spoken = ("en", "zh", "")[place]
         customers.add(

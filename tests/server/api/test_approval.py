@@ -54,6 +54,18 @@ async def test_what_a_person_makes_for_many_is_launched_with_another_ones_word(d
     assert (await ann.call("POST", f"/v1/campaigns/{campaign}/launch")).status == 202
 
 
+async def test_a_person_may_repeat_a_call_under_a_key_of_his_own(desk: Place) -> None:
+    ann, ben = Person(desk, "ann"), Person(desk, "ben")
+    campaign = await ann.draft()
+    await desk.upload(campaign, ROWS)
+    path = f"/v1/campaigns/{campaign}/approve"
+    first = await ben.call("POST", path, Idempotency_Key="k")
+    again = await ben.call("POST", path, Idempotency_Key="k")
+    assert (first.status, again.status, again.body) == (200, 200, first.body)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await ann.call("POST", path, Idempotency_Key="k")).status == 409, "a key is its caller's own"
+
+
 async def test_a_program_needs_nobodys_word(desk: Place) -> None:
     campaign = await desk.draft(text="hello")
     await desk.upload(campaign, ROWS)

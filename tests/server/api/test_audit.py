@@ -8,7 +8,7 @@ from engine.access.caller import SYSTEM, Caller
 from engine.crm.people import audit
 from engine.crm.people.audit import AUDIT, By
 from engine.store import ids
-from server import calling
+from server import middleware
 from tests.server.conftest import PEPPER, Answer, Place
 
 NUMBER = "+8613912345678"
@@ -16,7 +16,7 @@ NOW_MS = 1_700_000_000_000
 
 
 def clerk(**fields: Any) -> Caller:
-    rights = frozenset({"customers:reveal", "customers:read", "audit:read"})
+    rights = frozenset({"customers:reveal", "customers:read", "audit:read", "events:read"})
     wanted = {"rights": rights, "sight": {"number": "masked"}, "reveals_a_day": 2, **fields}
     return Caller("staff", "Chen Jing", 7 << 22, **wanted)
 
@@ -41,7 +41,7 @@ async def test_every_change_names_who_made_it(desk: Place) -> None:
     page = await desk.call("GET", f"/v1/audit?target={name}")
     changed, created = page.body["items"]
     assert (changed["action"], created["action"]) == ("staff.changed", "staff.created")
-    assert changed["actor"] == {"id": "token:program", "kind": "token", "name": "program"}
+    assert changed["actor"] == {"id": "token:tests", "kind": "token", "name": "tests"}
     assert (changed["via"], changed["source"], changed["erased"]) == ("api", "127.0.0.1", False)
     assert changed["changes"] == [{"field": "name", "before": "Chen Jing", "after": "Chen"}]
     assert {"field": "number", "before": None, "after": NUMBER} in created["changes"]
@@ -49,7 +49,7 @@ async def test_every_change_names_who_made_it(desk: Place) -> None:
 
 async def test_the_log_shows_masks_to_whom_a_mask_is_shown(desk: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     name = await hired(desk)
-    monkeypatch.setattr(calling, "_PROGRAM", clerk())
+    monkeypatch.setattr(middleware, "of_token", lambda _: clerk())
     page = await desk.call("GET", f"/v1/audit?target={name}")
     assert NUMBER not in str(page.body)
     assert {"field": "number", "before": None, "after": "+8613*****5678"} in page.body["items"][0]["changes"]
@@ -114,7 +114,7 @@ def damage(txn: Any, name: str) -> None:
 
 async def test_a_number_is_revealed_for_a_reason(desk: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     name = await customer(desk)
-    monkeypatch.setattr(calling, "_PROGRAM", clerk())
+    monkeypatch.setattr(middleware, "of_token", lambda _: clerk())
     answer = await revealed(desk, name)
     assert (answer.status, answer.body) == (200, {"field": "number", "value": NUMBER, "left_today": 1})
     (row,) = (await desk.call("GET", f"/v1/audit?target={name}")).body["items"]
@@ -125,7 +125,7 @@ async def test_a_number_is_revealed_for_a_reason(desk: Place, monkeypatch: pytes
 
 async def test_one_reveal_too_many_is_429_and_an_alert(desk: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     name = await customer(desk)
-    monkeypatch.setattr(calling, "_PROGRAM", clerk())
+    monkeypatch.setattr(middleware, "of_token", lambda _: clerk())
     answers = [await revealed(desk, name) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert (answers[2].slug, int(answers[2].headers["Retry-After"]) > 0) == ("reveal_limit", True)
@@ -151,7 +151,7 @@ async def test_a_wrong_reveal_is_refused_by_its_field(desk: Place, fields: dict[
 
 async def test_without_the_right_nothing_is_revealed(desk: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     name = await customer(desk)
-    monkeypatch.setattr(calling, "_PROGRAM", clerk(rights=frozenset({"customers:read"})))
+    monkeypatch.setattr(middleware, "of_token", lambda _: clerk(rights=frozenset({"customers:read"})))
     assert (await revealed(desk, name)).status == 403
     monkeypatch.undo()
     assert (await revealed(desk, "cus_0000000000001")).status == 404

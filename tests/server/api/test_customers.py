@@ -90,6 +90,10 @@ async def test_a_change_of_an_older_version_is_refused(desk: Place) -> None:
     [
         "one",
         "-1",
+        "",
+        '""',
+        '"1',
+        '"1", "2"',
         'W/"1"',
         pytest.param(
             "1" * 5000,

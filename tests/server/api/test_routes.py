@@ -32,7 +32,7 @@ async def test_a_route_is_made_read_changed_and_removed(desk: Place) -> None:
     changed = await desk.call("PATCH", path, {"cost_minor": 9, "senders": []}, headers={"If-Match": '"1"'})
     assert (changed.body["cost_minor"], changed.body["senders"], changed.body["version"]) == (9, [], 2)
     assert (changed.body["prefixes"], changed.body["name"]) == (["+8613"], "to China")
-    assert (await desk.call("PATCH", path, {"order": 1}, headers={"If-Match": '"1"'})).status == 409
+    assert (await desk.call("PATCH", path, {"order": 1}, headers={"If-Match": '"1"'})).status == 412
     assert (await desk.call("GET", "/v1/routes")).body == {"items": [changed.body], "next": None}
     assert (await desk.call("DELETE", path)).status == 204
     assert (await desk.call("GET", path)).status == 404

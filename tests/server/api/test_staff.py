@@ -7,7 +7,7 @@ import pytest
 from engine.access.caller import Caller
 from engine.crm.people import staff
 from engine.store import ids
-from server import calling
+from server import middleware
 from tests.server.conftest import Answer, Place
 
 NUMBER = "+8613912340001"
@@ -21,7 +21,7 @@ def become(place: Place, monkeypatch: pytest.MonkeyPatch, name: str) -> Caller:
     """From now on it is this member of the staff who calls."""
     with place.engine.store.read() as txn:
         caller = staff.caller_of(txn, ids.parse("stf", name))
-    monkeypatch.setattr(calling, "_PROGRAM", caller)
+    monkeypatch.setattr(middleware, "of_token", lambda _: caller)
     return caller
 
 

@@ -42,6 +42,7 @@ class Elements(HTMLParser):
         ("GET", "/?lang=zh"),
         ("GET", "/?token=wrong"),
         ("GET", "/live"),
+        ("GET", "/docs"),
         ("GET", "/static/console.css"),
         ("GET", "/static/nothing"),
         ("POST", "/signin"),
@@ -242,9 +243,10 @@ async def test_no_other_file_is_given_away(stranger: Visitor, name: str) -> None
     assert answer.status in (200, 404)  # 200: the address was resolved to / by the client
 
 
-def test_the_script_is_small_and_our_own() -> None:
-    script = (Path(pages.__file__).parent / "static" / "live.js").read_text()
-    assert len(script.splitlines()) <= 60
+@pytest.mark.parametrize(("name", "lines"), [("live.js", 60), ("docs.js", 200)])
+def test_the_script_is_small_and_our_own(name: str, lines: int) -> None:
+    script = (Path(pages.__file__).parent / "static" / name).read_text()
+    assert len(script.splitlines()) <= lines
     assert "http" not in script
 
 
@@ -264,3 +266,13 @@ async def test_a_campaign_at_its_cap_says_so(visitor: Visitor) -> None:
     campaign = await visitor.campaign("short of money", rows=3, is_launched=True)
     await visitor.engine.store.write(caps.halt, campaign, 1, visitor.engine.now_ms())
     assert "reached its cost cap" in await visitor.page()
+
+
+async def test_the_http_interface_has_a_page_for_everybody(stranger: Visitor) -> None:
+    text = await (await stranger.go("/docs")).text()
+    assert re.search(r'<script src="/static/docs\.js\?v=\w+" defer></script>', text)
+    assert 'data-form=""' in text
+
+
+async def test_who_is_signed_in_may_try_calls_with_the_session(visitor: Visitor) -> None:
+    assert f'data-form="{await visitor.form_token()}"' in await (await visitor.go("/docs")).text()
