@@ -1,5 +1,6 @@
 """Settings: frozen, and validated once.  Knows no files and no environment variables."""
 
+import ipaddress
 import re
 import zoneinfo
 from typing import Annotated, Final
@@ -145,6 +146,12 @@ class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events_days: int = 30
 
 
+class Webhooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where events may be posted to beside public addresses: networks, as 10.0.0.0/8."""
+
+    allow_private: tuple[str, ...] = ()
+
+
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the server listens; anything but loopback needs a token in the store."""
 
@@ -164,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sims: dict[str, SimSettings] = {}  # by IMSI
     keep: Keep = Keep()
     routes: Routing = Routing()
+    webhooks: Webhooks = Webhooks()
 
 
 def validate(settings: Settings) -> Settings:
@@ -198,6 +206,11 @@ def validate(settings: Settings) -> Settings:
             raise ConfigError(f"keep.{key}: {getattr(settings.keep, key)} is not 0 to {DAYS_MOST}")
     if not 0 <= settings.http.port <= 65535:
         raise ConfigError(f"http.port: {settings.http.port} is not 0 to 65535")
+    for network in settings.webhooks.allow_private:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            raise ConfigError(f"webhooks.allow_private: {network!r} is no network, as 10.0.0.0/8") from None
     for imsi, sim in settings.sims.items():
         _check_sim(imsi, sim)
     for name, prefixes in settings.routes.operators.items():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from typing import Any
 
-from engine.access import replays, tokens
+from engine.access import deliveries, replays, tokens
 from engine.crm.marketing import coupons, points, rewards
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customer, staff
@@ -36,6 +36,7 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from _customers(txn)
         yield from _campaigns(txn)
         yield from _routes(txn)
+        yield from deliveries.differences(txn)
         yield from staff.differences(txn)
         yield from audit.differences(txn)
         yield from points.differences(txn)

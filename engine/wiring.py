@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from engine.access import budgets, replays, tokens
+from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.apps.router import router_of
 from engine.config import Limits, Settings
 from engine.crm.gate import gate_with, judge_with
@@ -101,6 +101,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *tokens.TABLES,
     *budgets.TABLES,
     *replays.TABLES,
+    *webhooks.TABLES,
+    *deliveries.TABLES,
     *customers.TABLES,
     *references.TABLES,
     *tags.TABLES,

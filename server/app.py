@@ -33,12 +33,14 @@ from server.api import (
     staff,
     tags,
     tokens,
+    webhooks,
 )
 from server.console import pages
 from server.context import ENGINE, LABORATORY, Laboratory
 from server.middleware import RATES, bearer, refusals, tell_rate
 from server.repeats import AT_WORK
 from server.route import KNOWN, Route
+from server.webhooks import attach
 
 BODY_MOST: Final = 8 << 20  # octets of a body that is read whole; uploads are streamed and have no limit
 
@@ -62,6 +64,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *staff.ROUTES,
     *audit.ROUTES,
     *tokens.ROUTES,
+    *webhooks.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
 )
@@ -86,6 +89,7 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     for route in routes:
         app.router.add_route(route.method, _told_apart(route.path, paths), route.handler)
     app.on_shutdown.append(_close_streams)
+    attach(app)
     pages.setup(app)
     return app
 

@@ -1,7 +1,8 @@
 """Settings from a TOML file and the environment, and the key file beside them.
 
 Environment variables override the file: `CARILLON_HTTP_PORT=9000` sets `http.port`, `CARILLON_SIMS_<IMSI>_DAY=200` what
-one SIM may send.  Hours and operators are written as JSON: `CARILLON_QUIET_SERVICE='[{"opens": 480, "closes": 1260}]'`.
+one SIM may send.  Ports and networks are written with commas between, hours and operators as JSON:
+`CARILLON_QUIET_SERVICE='[{"opens": 480, "closes": 1260}]'`.
 """
 
 import contextlib
@@ -22,7 +23,8 @@ PREFIX: Final = "CARILLON_"
 KEY_FILE: Final = "carillon.key"
 # Not settings: a token to let in, and nothing that belongs into a file.
 _OTHERS: Final = frozenset({"CARILLON_TOKEN"})
-_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep", "routes")
+_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep", "routes", "webhooks")
+_LISTS: Final = frozenset({"modems_ports", "webhooks_allow_private"})
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -61,7 +63,7 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
         except msgspec.DecodeError as error:
             raise ConfigError(f"{section}.{key}: is not JSON") from error
     else:
-        inside[key] = [port for port in value.split(",") if port] if words == "modems_ports" else value
+        inside[key] = [entry for entry in value.split(",") if entry] if words in _LISTS else value
 
 
 def _section(raw: dict[str, Any], name: str) -> dict[str, Any]:

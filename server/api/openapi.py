@@ -31,6 +31,7 @@ PREFIXES: Final = {
     "staff": "stf",
     "roles": "rol",
     "teams": "tea",
+    "webhooks": "whk",
 }
 # Parameters that mean the same wherever they stand.
 _QUERY: Final[dict[str, dict[str, Any]]] = {

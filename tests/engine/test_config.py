@@ -17,6 +17,7 @@ from engine.config import (
     Settings,
     SimSettings,
     Traffic,
+    Webhooks,
     validate,
 )
 from engine.errors import ConfigError
@@ -56,6 +57,7 @@ def test_the_defaults_are_possible() -> None:
         (Settings(keep=Keep(messages_days=-1)), "keep.messages_days"),
         (Settings(keep=Keep(received_days=36_501)), "keep.received_days"),
         (Settings(keep=Keep(events_days=-1)), "keep.events_days"),
+        (Settings(webhooks=Webhooks(("localhost",))), "webhooks.allow_private"),
     ],
 )
 def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:

@@ -179,6 +179,9 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
     card = (await desk.call("POST", "/v1/members", {"customer_id": customer.rpartition("/")[2]})).headers["Location"]
     clerk = (await desk.call("POST", "/v1/staff", {"number": "+8613900000012", "name": "Chen"})).headers["Location"]
     other = (await desk.call("POST", "/v1/customers", {"number": "+8613900000013"})).body["id"]
+    hook = (await desk.call("POST", "/v1/webhooks", {"url": "https://example.com/", "events": ["x.y"]})).headers[
+        "Location"
+    ]
     write, changes = desk.engine.store.write, list[Any]()
 
     async def overheard(change: Any, *args: Any) -> Any:
@@ -210,6 +213,10 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
         f"{clerk}/deactivate": {},
         "/v1/roles": {"name": "night", "rights": ["customers:read"]},
         "/v1/teams": {"name": "front"},
+        "/v1/webhooks": {"url": "https://example.org/", "events": ["message.*"]},
+        f"{hook}/rotate": None,
+        f"{hook}/test": None,
+        f"{hook}/dead/replay": None,
     }
     for path, body in calls.items():
         answer = await keyed(desk, path, body, key=path)
@@ -221,6 +228,7 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
     tried = {re.sub(r"[a-z]{3}_\w{13}", "{id}", path) for path in calls}
     # Approving needs a person, resolving a message that is unknown: they have tests of their own.
     others = {"/v1/campaigns/{id}/approve", "/v1/messages/{id}/resolve", "/v1/campaigns/{id}/recipients"}
+    others |= {"/v1/webhooks/{id}/dead/{event}/replay"}  # of a letter that is dead after two days
     # These take a code that another answer has.
     others |= {"/v1/members/by-code", "/v1/coupons/redeem", "/v1/coupons/{id}/void"}
     posts = {route.path for route in ROUTES if route.method == "POST"}

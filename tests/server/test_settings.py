@@ -53,6 +53,8 @@ events_days = 7
 sticky = true
 [routes.operators]
 "China Mobile" = ["+86134", "+86139"]
+[webhooks]
+allow_private = ["10.0.0.0/8", "::1/128"]
 """
 
 
@@ -76,6 +78,7 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
     assert settings.quiet.marketing == (Hours(600, 720, 31), Hours(840, 1080))
     assert settings.sims == {"262011234567890": SimSettings(1, 2, 3, 4, 5, 6), "460001234567890": SimSettings(day=200)}
     assert settings.routes.operators == {"China Mobile": ("+86134", "+86139")}
+    assert settings.webhooks.allow_private == ("10.0.0.0/8", "::1/128")
     usual = Settings()
     for name in Settings.__struct_fields__:
         section, default = getattr(settings, name), getattr(usual, name)
@@ -121,6 +124,7 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         pytest.param('[sims."262011"]\n[sims."262012"]\nday = -1', "sims.262012.day", id="less than nothing"),
         pytest.param('[sims."262011"]\n[sims."262012"]\ndaily = 1', "sims.262012", id="an unknown limit"),
         pytest.param('[sims]\n"262011" = 5', "sims.262011", id="a value where a SIM's section belongs"),
+        pytest.param('[webhooks]\nallow_private = ["10.0.0.1/8"]', "webhooks.allow_private", id="a host for a network"),
         pytest.param("a = [", "carillon.toml", id="no TOML"),
         pytest.param("a = 1\na = 2", "carillon.toml", id="a key twice"),
         pytest.param(
@@ -219,6 +223,11 @@ def test_hours_and_limits_can_be_said_in_the_environment(tmp_path: Path) -> None
 
 def test_an_empty_list_can_be_said_in_the_environment() -> None:
     assert load(None, {"CARILLON_MODEMS_PORTS": ""}).modems.ports == ()
+
+
+def test_networks_are_written_with_commas_in_the_environment() -> None:
+    settings = load(None, {"CARILLON_WEBHOOKS_ALLOW_PRIVATE": "10.0.0.0/8,::1/128"})
+    assert settings.webhooks.allow_private == ("10.0.0.0/8", "::1/128")
 
 
 # -- the key file

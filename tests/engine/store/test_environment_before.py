@@ -9,13 +9,15 @@ import gzip
 import sys
 import tempfile
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from engine import proof
-from engine.access import budgets, replays, tokens
+from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.access.caller import SYSTEM
+from engine.access.deliveries import Outcome
 from engine.config import House, Limits
 from engine.crm.marketing import campaigns, loyalty, points, rewards, tiers, till_codes, uploads
 from engine.crm.marketing.campaigns import Campaign
@@ -114,6 +116,7 @@ def fill(txn: Txn) -> None:
     happenings.add(txn, rich.id, "order", Happening(NOW_MS, 6800, "T10", "O1"), NOW_MS)
     segments.add(txn, "Guests", "tag:gold", NOW_MS)
     fill_club(txn, rich.id)
+    fill_hooks(txn)
     agreement.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
     suppressions.add(txn, PEPPER, PEOPLE[7], "stop_all", NOW_MS)
     made = [
@@ -159,6 +162,17 @@ def employ(txn: Txn) -> None:
     customer = customers.find_by_number(txn, PEOPLE[0])
     assert customer is not None
     reveals.reveal(txn, seen, customer.id, "number", "calls back", ZoneInfo("UTC"), NOW_MS)
+
+
+def fill_hooks(txn: Txn) -> None:
+    """A webhook that failed for two days, and one that failed once."""
+    hooks = [webhooks.add(txn, f"https://example.org/{place}", ("customer.*",), NOW_MS) for place in range(2)]
+    for hook, at_ms in ((hooks[0], NOW_MS), (hooks[0], NOW_MS + 49 * 3_600_000), (hooks[1], NOW_MS)):
+        webhooks.ring(txn, hook.id, NOW_MS)
+        turn = deliveries.take(txn, hook.id, 0, (), 10, 10, at_ms)
+        assert turn is not None
+        failed = [Outcome(one, at_ms, 5, 500, "http_500") for one in (*turn.due, *turn.retries)]
+        deliveries.settle(txn, hook.id, turn.read_to, failed, (), at_ms, Random(1))
 
 
 def fill_club(txn: Txn, customer: int) -> None:
