@@ -20,7 +20,7 @@ from engine.traffic import inbox, messages
 from engine.traffic.messages import State
 
 BATCH: Final = 500  # customers that native code looks at in one go: a fifth of a millisecond
-SLICE_S: Final = 0.002  # of the loop's time in one turn
+SLICE_S: Final = 0.001  # of the loop's time in one turn
 PAGE_S: Final = 0.02
 SNAPSHOT_S: Final = 0.5  # a reader that stays longer keeps LMDB from using pages again
 # Where more than this part of a batch needs another table, that is walked too; else it is sought in.
