@@ -1,7 +1,7 @@
 """Segments: how long it takes to find whom a condition takes among a million customers, and what else waits for it.
 
-`python -m bench segments` fills a store, counts two conditions with literals that were never asked for before, and looks
-one customer up by number.  Some of the people are judged by the plain evaluator too: it must take the same ones.
+`python -m bench segments` fills a store, counts two conditions with literals that were never asked for before, and
+looks one customer up by number.  Some of the people are judged by the plain evaluator too: it must take the same ones.
 """
 
 import argparse

@@ -276,14 +276,15 @@ class Engine:
             nonlocal found
             found += len(more)
 
-        await audience.walk(self.store, self._compiling(condition), take)
+        await audience.walk(self.store, self.compiling(condition), take)
         return found, time.perf_counter() - begun_s
 
     def select(self, txn: Txn, condition: Condition, after: int, limit: int) -> tuple[list[Customer], int]:
         """(customers above id `after` that a checked condition takes, the id to go on behind or 0 at the end)."""
-        return audience.page(txn, self._compiling(condition)(txn), after, limit)
+        return audience.page(txn, self.compiling(condition)(txn), after, limit)
 
-    def _compiling(self, condition: Condition) -> audience.Compile:
+    def compiling(self, condition: Condition) -> audience.Compile:
+        """How a walk gets the program of a checked condition, as of now and of this house."""
         with self.store.read() as txn:
             words = segments.words_of(txn)
         zone = self.settings.house.time_zone

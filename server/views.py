@@ -120,6 +120,10 @@ class CampaignView(msgspec.Struct, frozen=True):
     made_by: str | None
     approved_by: str | None
     approved_at: str | None
+    objective: str | None
+    audience: dict[str, Any] | None
+    holdout_percent: int
+    held_out: int
 
 
 class CampaignPage(msgspec.Struct, frozen=True):

@@ -101,6 +101,7 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consent_basis: Annotated[str, Meta(max_length=1000)] = ""
     expires_at: datetime | None = None
     parts_most: PartsMost = 0
+    objective: Annotated[str, Meta(max_length=campaigns.OBJECTIVE_LONGEST)] = ""
 
 
 class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -320,6 +321,10 @@ def campaign(record: Campaign, counts: dict[str, int], parts: int, approval_over
         made_by=record.made_by or None,
         approved_by=record.approved_by or None,
         approved_at=time(record.approved_ms),
+        objective=record.objective or None,
+        audience=record.audience or None,
+        holdout_percent=record.holdout_percent,
+        held_out=record.held_out,
     )
 
 

@@ -190,13 +190,23 @@ _parsed = lru_cache(maxsize=256)(sms.Template)
 
 
 def template_of(bulk: Bulk, language: str) -> sms.Template:
-    """The group's text in `language`, else in the nearest wider one, else its first."""
-    language = language or bulk.language
-    while language:
-        if language in bulk.texts:
-            return _parsed(bulk.texts[language])
-        language = language.rpartition("-")[0]
+    """The group's text in `language`, else in a wider or another form of it, else the house's, else its first."""
+    for spoken in (language, bulk.language):
+        found = _nearest(bulk.texts, spoken)
+        if found is not None:
+            return _parsed(found)
     return _parsed(next(iter(bulk.texts.values())))
+
+
+def _nearest(texts: dict[str, str], language: str) -> str | None:
+    """The text in a language: of zh-Hans-CN that, zh-Hans or zh; of zh alone any that is Chinese (RFC 4647 §3.4)."""
+    wider = language
+    while wider:
+        if wider in texts:
+            return texts[wider]
+        wider = wider.rpartition("-")[0]
+    primary = f"{language.partition('-')[0]}-"
+    return next((text for tag, text in texts.items() if language and tag.startswith(primary)), None)
 
 
 def text_of(bulk: Bulk, row: Row) -> str:

@@ -8,11 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, campaigns, caps, launching, uploads
+from engine.crm.marketing import approval, audiences, campaigns, caps, launching, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Upload
+from engine.crm.people import segments
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.traffic.messages import OnUnknown
@@ -23,6 +24,7 @@ from server.context import ENGINE
 from server.middleware import person_of
 from server.repeats import made
 from server.route import Handler, Route
+from server.shapes import audiences as audience_shapes
 
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
 FAULTS_SHOWN: Final = 20
@@ -48,6 +50,7 @@ async def create(request: web.Request) -> web.Response:
         expires_ms=wire.time_ms(body.expires_at, "expires_at"),
         parts_most=body.parts_most,
         made_by=person_of(request),
+        objective=body.objective,
     )
     return await made(request, _answer(engine, 201), campaigns.add, campaign, engine.now_ms())
 
@@ -164,6 +167,32 @@ async def upload(request: web.Request) -> web.Response:
             detail = "the body ended early: nothing of it was kept"
             return problems.response(400, "body_cut_off", detail, request.path)
         raise
+    with engine.store.read() as txn:
+        faults = [wire.fault(row, fault) for row, fault in uploads.faults(txn, done.id, 0, FAULTS_SHOWN)]
+    return wire.reply(wire.upload(done, faults), 202)
+
+
+async def address(request: web.Request) -> web.Response:
+    """Let everybody be a recipient whom a condition takes now.
+
+    Whoever is one already is none a second time.  `holdout_percent` of them get nothing, to be compared with.
+    """
+    engine = request.app[ENGINE]
+    identifier = wire.id_of(request, "cmp")
+    body = wire.decode(await request.read(), audience_shapes.Audience)
+    with engine.store.read() as txn:
+        definition = segments.read(txn, body.definition)
+        exclude = None if body.exclude is None else segments.read(txn, body.exclude, "exclude")
+        campaign = CAMPAIGNS.get(txn, identifier)
+    arrival = await engine.receive(identifier)
+    try:
+        compiling = engine.compiling(audiences.wanted(definition, exclude))
+        held_out = await audiences.fill(engine.store, arrival, campaign, compiling, body.holdout_percent)
+        done = await arrival.finish()
+    except BaseException:
+        await asyncio.shield(arrival.discard())
+        raise
+    await engine.store.write(audiences.note, identifier, definition, exclude, held_out, body.holdout_percent)
     with engine.store.read() as txn:
         faults = [wire.fault(row, fault) for row, fault in uploads.faults(txn, done.id, 0, FAULTS_SHOWN)]
     return wire.reply(wire.upload(done, faults), 202)
@@ -293,6 +322,16 @@ ROUTES: Final = (
         gives=views.UploadView,
         media=tuple(rows.READERS),
         problems=(404, 409, 415),
+        right="campaigns:write",
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/audience",
+        address,
+        202,
+        takes=audience_shapes.Audience,
+        gives=views.UploadView,
+        problems=(404, 409),
         right="campaigns:write",
     ),
     _stepping("launch", launch, 202),

@@ -27,6 +27,7 @@ from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row, Waiting
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
+OBJECTIVE_LONGEST: Final = 500  # characters
 HELD_MOST: Final = 10_000  # messages of a campaign that wait for the morning; the rows behind them wait unfed
 
 
@@ -47,6 +48,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
 
     `parts_most` caps its cost (0: no cap), `capped` is how many parts did not fit when it was reached.  `made_by` is
     the person who made it, empty where a program did; `approved_rows` are those that a second one said yes to.
+    `audience` is whom its rows were found by, of whom `holdout_percent` in a hundred, `held_out` in all, get nothing.
     """
 
     id: int
@@ -73,6 +75,10 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     approved_by: str = ""
     approved_ms: int = 0
     approved_rows: int = 0
+    audience: dict[str, Any] = {}
+    holdout_percent: int = 0
+    held_out: int = 0
+    objective: str = ""
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -99,6 +105,8 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         raise Invalid(InvalidParam("weight", "is not 1 to 100"))
     if campaign.expires_ms and campaign.expires_ms <= now_ms:
         raise Invalid(InvalidParam("expires_at", "has passed"))
+    if len(campaign.objective) > OBJECTIVE_LONGEST:
+        raise Invalid(InvalidParam("objective", f"is longer than {OBJECTIVE_LONGEST} characters"))
     if campaign.parts_most < 0:
         raise Invalid(InvalidParam("parts_most", "is less than 0"))
     for language, text in campaign.texts.items():

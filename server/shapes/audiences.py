@@ -1,0 +1,21 @@
+"""Audiences as JSON."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from engine.crm.marketing import audiences
+
+Definition = str | dict[str, Any]
+
+
+class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a campaign is meant for: conditions in the text form or as JSON.
+
+    Of those whom `definition` takes and `exclude` does not, `holdout_percent` in a hundred get nothing.
+    """
+
+    definition: Definition
+    exclude: Definition | None = None
+    holdout_percent: Annotated[int, Meta(ge=0, le=audiences.HOLDOUT_MOST)] = 0

@@ -1,0 +1,105 @@
+"""Campaigns to whom a condition takes."""
+
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Place
+
+
+async def people(place: Place, count: int, **fields: Any) -> list[str]:
+    """The ids of so many new customers who agreed to offers."""
+    made = []
+    for number in range(count):
+        body = {"number": f"+861390000{number:04d}", "name": f"Guest {number}", **fields}
+        answer = await place.call("POST", "/v1/customers", body)
+        consent = {"purpose": "marketing", "status": "granted", "method": "paper", "evidence": "card"}
+        await place.call("POST", f"{answer.headers['Location']}/consents", consent)
+        made.append(answer.body["id"])
+    return made
+
+
+async def address(place: Place, campaign: str, definition: object, **fields: Any) -> Any:
+    return await place.call("POST", f"/v1/campaigns/{campaign}/audience", {"definition": definition, **fields})
+
+
+async def rows(place: Place, campaign: str) -> list[Any]:
+    return list((await place.call("GET", f"/v1/campaigns/{campaign}/results")).body["items"])
+
+
+async def test_everybody_whom_the_condition_takes_is_a_recipient_once(desk: Place) -> None:
+    made = await people(desk, 6)
+    for name in made[:4]:
+        await desk.call("PATCH", f"/v1/customers/{name}", {"tags": ["vip"]})
+    await desk.call("PATCH", f"/v1/customers/{made[0]}", {"tags": ["vip", "spa"]})
+    campaign = await desk.draft(text="Dear {name} in {city:town}")
+    first = await address(desk, campaign, "tag:vip", exclude="tag:spa")
+    again = await address(desk, campaign, {"tag": "vip"})
+    assert (first.status, first.body["accepted"], again.body["accepted"], again.body["duplicate"]) == (202, 3, 1, 3)
+    assert {row["client_ref"] for row in await rows(desk, campaign)} == set(made[:4])
+    found = (await desk.call("GET", f"/v1/campaigns/{campaign}")).body
+    assert (found["recipients"], found["audience"]) == (4, {"definition": {"tag": "vip"}})
+    assert desk.differences() == []
+
+
+async def test_a_part_of_them_is_held_out_and_always_the_same_one(desk: Place) -> None:
+    await people(desk, 60)
+    campaign = await desk.draft()
+    for _ in range(2):
+        answer = await address(desk, campaign, "lifecycle = lead", holdout_percent=50)
+        assert answer.status == 202
+    found = (await desk.call("GET", f"/v1/campaigns/{campaign}")).body
+    assert 15 <= found["recipients"] <= 45
+    assert found["held_out"] == 2 * (60 - found["recipients"])
+
+
+async def test_F3_each_is_texted_in_his_language_and_with_his_values(house: Place) -> None:
+    spoken = ("zh-Hans-CN", "zh", "en-GB", "fr", "")
+    for place, language in enumerate(spoken):
+        body = {"number": f"+861390000{place:04d}", "name": f"G{place}", "language": language or None}
+        body["address"] = {"city": "Nanjing"} if place else {}
+        await house.call("POST", "/v1/customers", body)
+    campaign = await house.draft(text={"en": "Dear {name} in {city:town}", "zh-Hans": "{name}您好"})
+    await address(house, campaign, "lifecycle = lead")
+    await house.call("POST", f"/v1/campaigns/{campaign}/launch")
+    await house.settled()
+    sent = {}
+    for row in await rows(house, campaign):
+        message = (await house.call("GET", f"/v1/messages/{row['message_id']}")).body
+        sent[message["to"][-1]] = message["text"]
+    assert sent == {
+        "0": "G0您好", "1": "G1您好", "2": "Dear G2 in Nanjing", "3": "Dear G3 in Nanjing", "4": "Dear G4 in Nanjing",
+    }  # fmt: skip
+
+
+async def test_F10_a_second_wave_goes_to_whom_the_first_reached_and_who_did_not_order(house: Place) -> None:
+    made = await people(house, 10)
+    first = await house.draft(name="First")
+    await address(house, first, "lifecycle = lead")
+    await house.call("POST", f"/v1/campaigns/{first}/launch")
+    await house.settled()
+    for name in made[:3]:
+        now = (await house.call("GET", f"/v1/customers/{name}")).body["created_at"]
+        await house.call("POST", f"/v1/customers/{name}/events", {"kind": "order", "at": now, "amount": 6800})
+    second = await house.draft(name="Second")
+    answer = await address(house, second, f"campaign(30d, id = {first}).count >= 1 and order(7d).count = 0")
+    assert answer.body["accepted"] == 7
+    assert {row["client_ref"] for row in await rows(house, second)} == set(made[3:])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        pytest.param({"definition": "city ="}, "text", id="no condition"),
+        pytest.param({"definition": "height = 1"}, "definition.field", id="no such field"),
+        pytest.param(
+            {"definition": "tag:x", "exclude": "height = 1"}, "exclude.field", id="to leave out: no such field"
+        ),
+        pytest.param({"definition": "tag:x", "holdout_percent": 91}, "holdout_percent", id="nearly everybody"),
+    ],
+)
+async def test_a_wrong_audience_is_refused_by_its_field(desk: Place, body: dict[str, Any], field: str) -> None:
+    campaign = await desk.draft()
+    answer = await desk.call("POST", f"/v1/campaigns/{campaign}/audience", body)
+    assert (answer.status, list(answer.params)) == (422, [field])
+    assert (await desk.call("GET", f"/v1/campaigns/{campaign}")).body["uploading"] is False
