@@ -17,8 +17,11 @@ from engine.access import sessions, tokens
 from engine.access.caller import Caller
 from engine.access.rates import Rates, Turn
 from engine.access.rights import EVERY
+from engine.access.sessions import Session
 from engine.access.tokens import Token
+from engine.crm.people import staff
 from engine.errors import CarillonError, TooMany
+from engine.store import ids
 from server import problems
 from server.calling import CALLER, caller_of
 from server.context import ENGINE
@@ -81,7 +84,8 @@ async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     401 without a known one, 429 where a token calls too often, 403 without the right.
     """
-    if not request.path.startswith("/v1/"):
+    route = route_of(request)
+    if not request.path.startswith("/v1/") or (route is not None and route.is_public):
         return await handler(request)
     scheme, _, said = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and said:
@@ -95,10 +99,9 @@ async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
         refusal = _refusal_of_session(request)
         if refusal is not None:
             return refusal
-        request[CALLER] = Caller("staff", person_of(request), rights=EVERY)
+        request[CALLER] = _of_session(request)
     else:
         return _unauthorized(request, "send the header Authorization: Bearer <token>")
-    route = route_of(request)
     if route is not None and route.right:
         caller_of(request).require(route.right)
     return await keyed(request, handler)
@@ -145,12 +148,35 @@ def _refusal_of_session(request: web.Request) -> web.Response | None:
     return None
 
 
-def person_of(request: web.Request) -> str:
-    """Who is signed in and calls, empty where a program does: whoever sends a token calls as a program."""
+def session_of(request: web.Request) -> Session | None:
+    """The session of whoever calls, None where a program does: whoever sends a token calls as a program.
+
+    One of the staff who was shut out, or whose password is another now, has none any more.
+    """
     engine, cookie = request.app[ENGINE], request.cookies.get(COOKIE)
     if cookie is None or request.headers.get(hdrs.AUTHORIZATION):
-        return ""
-    return sessions.check(engine.pepper, cookie, engine.now_ms()) or ""
+        return None
+    session = sessions.check(engine.pepper, cookie, engine.now_ms())
+    if session is None or session.kind == "token":
+        return session
+    with engine.store.read() as txn:
+        is_in = staff.is_signed_in(txn, ids.parse("stf", session.who), session.issued_ms)
+    return session if is_in else None
+
+
+def person_of(request: web.Request) -> str:
+    """Who is signed in and calls: the id of one of the staff, or a token's name; empty where a program calls."""
+    session = session_of(request)
+    return "" if session is None else session.who
+
+
+def _of_session(request: web.Request) -> Caller:
+    """Who calls with a session that there is; a token's may do everything, since only such a token gives one."""
+    session = session_of(request)
+    if session is None or session.kind == "token":
+        return Caller("staff", "" if session is None else session.who, rights=EVERY if session else frozenset())
+    with request.app[ENGINE].store.read() as txn:
+        return staff.caller_of(txn, ids.parse("stf", session.who))
 
 
 def is_own(request: web.Request, *, typed: bool = False) -> bool:
@@ -164,3 +190,16 @@ def is_own(request: web.Request, *, typed: bool = False) -> bool:
         return site == "same-origin" or (typed and site == "none")
     origin = request.headers.get(hdrs.ORIGIN)
     return origin is None or origin == "null" or urlsplit(origin).netloc.lower() == request.host.lower()
+
+
+def keep(response: web.StreamResponse, request: web.Request, cookie: str) -> None:
+    """Give the browser its session."""
+    response.set_cookie(
+        COOKIE, cookie, path="/", httponly=True, samesite="Strict", secure=request.secure,
+        max_age=sessions.MAX_AGE_MS // 1000,
+    )  # fmt: skip
+
+
+def forget(response: web.StreamResponse, request: web.Request) -> None:
+    """Take the session back."""
+    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=request.secure)

@@ -1,4 +1,4 @@
-"""Sessions: what a browser holds once somebody has signed in with a token.
+"""Sessions: what a browser holds once somebody has signed in, with a token or as one of the staff.
 
 A session is a signed statement, not a row: who signed in and when.  Its key comes from the engine's pepper, so every
 session ends where the pepper changes.  itsdangerous signs and reads; whether a session is still good is decided here,
@@ -7,7 +7,7 @@ by the time that is given.
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -31,14 +31,25 @@ def _signer(pepper: bytes) -> URLSafeSerializer:
     return URLSafeSerializer(_key(pepper, _SESSION), salt=_SESSION, signer_kwargs=how)
 
 
-def issue(pepper: bytes, token_name: str, now_ms: int) -> str:
-    """The cookie of somebody who signed in now with the token of that name."""
-    cookie = _signer(pepper).dumps([token_name[:NAME_LONGEST], now_ms])
+class Session(NamedTuple):
+    """`who` is the name of a token, or the id of one of the staff."""
+
+    kind: Literal["token", "staff"]
+    who: str
+    issued_ms: int
+
+
+def issue(pepper: bytes, who: str, now_ms: int, kind: Literal["token", "staff"] = "token") -> str:
+    """The cookie of somebody who signed in now, with the token of that name or as that one of the staff."""
+    cookie = _signer(pepper).dumps([kind, who[:NAME_LONGEST], now_ms])
     return cookie if isinstance(cookie, str) else cookie.decode()
 
 
-def check(pepper: bytes, cookie: str, now_ms: int, max_age_ms: int = MAX_AGE_MS) -> str | None:
-    """The name behind a cookie that we signed at most `max_age_ms` ago, or None."""
+def check(pepper: bytes, cookie: str, now_ms: int, max_age_ms: int = MAX_AGE_MS) -> Session | None:
+    """What a cookie says that we signed at most `max_age_ms` ago, or None.
+
+    Whether one of the staff has been shut out since is not asked.
+    """
     if len(cookie) > LONGEST:
         return None
     try:
@@ -46,9 +57,13 @@ def check(pepper: bytes, cookie: str, now_ms: int, max_age_ms: int = MAX_AGE_MS)
     except (BadData, ValueError):
         return None
     match said:
-        case [str(token_name), int(issued_ms)] if -SKEW_MS <= now_ms - issued_ms <= max_age_ms:
-            return token_name
-    return None
+        case ["token" | "staff" as kind, str(who), int(issued_ms)]:
+            found = Session(kind, who, issued_ms)
+        case [str(who), int(issued_ms)]:
+            found = Session("token", who, issued_ms)  # of before there were others
+        case _:
+            return None
+    return found if -SKEW_MS <= now_ms - found.issued_ms <= max_age_ms else None
 
 
 def form_token(pepper: bytes, cookie: str) -> str:

@@ -21,12 +21,13 @@ from aiohttp import hdrs, web
 
 from engine.access import sessions, tokens
 from engine.crm.marketing import approval, campaigns
-from engine.errors import Conflict, Invalid, NotFound, StoreError
+from engine.errors import Conflict, Invalid, NotFound, StoreError, TooMany
 from engine.store import ids
 from server.console import live, phrases, signin
 from server.console.fragments import TEMPLATES, Painter
 from server.console.snapshot import Observer
 from server.context import ENGINE
+from server.middleware import forget, keep, person_of
 
 log = logging.getLogger(__name__)
 
@@ -159,29 +160,40 @@ def _there(address: str) -> web.Response:
 # -- signing in
 
 
-def _let_in(request: web.Request, token: str) -> web.Response:
-    """303 with a session; 401 for a wrong token, 429 after too many."""
+async def _let_in(request: web.Request, token: str, number: str = "", password: str = "") -> web.Response:
+    """303 with a session; 401 for a wrong token, number or password, 429 after too many."""
     remote, at_s = request.remote or "", asyncio.get_running_loop().time()
     tries = request.app[TRIES]
     if wait_s := tries.wait_s(remote, at_s):
-        response = _door(request, "too_many_tries", 429, seconds=wait_s)
-        response.headers[hdrs.RETRY_AFTER] = str(wait_s)
-        return response
-    cookie = signin.exchange(request.app[ENGINE], token)
+        return _wait(request, wait_s)
+    try:
+        if token:
+            cookie = signin.exchange(request.app[ENGINE], token)
+        else:
+            cookie = await signin.recognise(request, number, password)
+    except TooMany as error:
+        return _wait(request, error.retry_after_s)
     if cookie is None:
         tries.count(remote, at_s)
-        return _door(request, "wrong_token", 401)
+        return _door(request, "wrong_password" if number else "wrong_token", 401)
     response = _there("/")
-    signin.keep(response, request, cookie)
+    keep(response, request, cookie)
+    return response
+
+
+def _wait(request: web.Request, wait_s: int) -> web.Response:
+    response = _door(request, "too_many_tries", 429, seconds=wait_s)
+    response.headers[hdrs.RETRY_AFTER] = str(wait_s)
     return response
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """A token for a session: 303, 401, 403 where another site sent the form, 429."""
+    """A token, or a number and its password, for a session: 303, 401, 403 where another site sent the form, 429."""
     if not signin.is_own(request):
         return _sorry(request, "foreign_form", 403)
     form = await signin.read_form(request)
-    return _let_in(request, form.get("token", "").strip())
+    number, password = form.get("number", "").strip(), form.get("password", "")
+    return await _let_in(request, form.get("token", "").strip(), number, password)
 
 
 async def sign_out(request: web.Request) -> web.Response:
@@ -191,7 +203,7 @@ async def sign_out(request: web.Request) -> web.Response:
     if signin.name_of(request, engine) is not None and not signin.is_ours(request, engine, form):
         return _sorry(request, "foreign_form", 403)
     response = _there("/")
-    signin.forget(response, request)
+    forget(response, request)
     return response
 
 
@@ -203,7 +215,7 @@ async def home(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     if "token" in request.query:
         # A link on another site must not sign anybody in, nor leave the token in the address.
-        return _let_in(request, request.query["token"]) if signin.is_own(request, typed=True) else _there("/")
+        return await _let_in(request, request.query["token"]) if signin.is_own(request, typed=True) else _there("/")
     if request.query.get("lang") in phrases.LANGUAGES:
         response = _there("/")
         response.set_cookie(
@@ -261,11 +273,14 @@ async def act(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     form = await signin.read_form(request)
-    person = signin.name_of(request, engine)
-    if person is None:
+    person = person_of(request)
+    if not person:
         return _door(request, "sign_in_again", 401)
     if not signin.is_ours(request, engine, form):
         return _sorry(request, "foreign_form", 403)
+    right = "campaigns:approve" if request.match_info["act"] == "approve" else "campaigns:launch"
+    if not signin.may(request, engine, right):
+        return _sorry(request, "not_allowed", 403)
     try:
         identifier = ids.parse("cmp", request.match_info["id"])
         over = engine.settings.house.approval_over

@@ -13,10 +13,17 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from engine import numbers
 from engine.access import sessions, tokens
 from engine.access.rights import EVERY
+from engine.crm.people import staff, tries
+from engine.crm.people.staff import STAFF
+from engine.crm.people.tries import Way
+from engine.errors import Invalid
+from engine.store import ids
 from engine.wiring import Engine
 from server import middleware
+from server.context import ENGINE
 
 COOKIE: Final = middleware.COOKIE
 TRIES_MOST: Final = 10
@@ -26,6 +33,7 @@ is_own: Final = middleware.is_own
 FORM_LARGEST: Final = 4096  # octets
 FORM_TIMEOUT_S: Final = 10.0
 TOKEN_LONGEST: Final = 1024  # characters
+PASSWORD_LONGEST: Final = 1000
 
 
 class Tries:
@@ -65,9 +73,21 @@ def _neighbourhood(remote: str) -> str:
 
 
 def name_of(request: web.Request, engine: Engine) -> str | None:
-    """Who is signed in, or None."""
-    cookie = request.cookies.get(COOKIE)
-    return None if cookie is None else sessions.check(engine.pepper, cookie, engine.now_ms())
+    """The name of whoever is signed in, or None."""
+    session = middleware.session_of(request)
+    if session is None or session.kind == "token":
+        return None if session is None else session.who
+    with engine.store.read() as txn:
+        return STAFF.get(txn, ids.parse("stf", session.who)).name
+
+
+def may(request: web.Request, engine: Engine, right: str) -> bool:
+    """Whether whoever is signed in has the right."""
+    session = middleware.session_of(request)
+    if session is None or session.kind == "token":
+        return session is not None
+    with engine.store.read() as txn:
+        return staff.caller_of(txn, ids.parse("stf", session.who)).may(right)
 
 
 def exchange(engine: Engine, token: str) -> str | None:
@@ -84,17 +104,16 @@ def exchange(engine: Engine, token: str) -> str | None:
     )
 
 
-def keep(response: web.StreamResponse, request: web.Request, cookie: str) -> None:
-    """Give the browser its session."""
-    response.set_cookie(
-        COOKIE, cookie, path="/", httponly=True, samesite="Strict", secure=request.secure,
-        max_age=sessions.MAX_AGE_MS // 1000,
-    )  # fmt: skip
-
-
-def forget(response: web.StreamResponse, request: web.Request) -> None:
-    """Take the session back."""
-    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=request.secure)
+async def recognise(request: web.Request, number: str, password: str) -> str | None:
+    """The session cookie of one of the staff, or None.  Raises TooMany while no tries are taken."""
+    engine = request.app[ENGINE]
+    try:
+        key = numbers.to_key(numbers.parse(number, engine.settings.house.country or None, "number"))
+    except Invalid:
+        return None
+    way = Way(engine.pepper, "web", request.remote or "")
+    found = await tries.sign_in(engine.store, way, key, password[:PASSWORD_LONGEST], engine.now_ms)
+    return None if found is None else sessions.issue(engine.pepper, staff.name_of(found), engine.now_ms(), "staff")
 
 
 def is_ours(request: web.Request, engine: Engine, form: Mapping[str, str]) -> bool:

@@ -12,7 +12,9 @@ HOUR_MS = 3_600_000
 
 def test_a_session_tells_who_signed_in() -> None:
     cookie = sessions.issue(PEPPER, "前台", NOW_MS)
-    assert sessions.check(PEPPER, cookie, NOW_MS) == "前台"
+    assert sessions.check(PEPPER, cookie, NOW_MS) == ("token", "前台", NOW_MS)
+    cookie = sessions.issue(PEPPER, "stf_0000000000007", NOW_MS, "staff")
+    assert sessions.check(PEPPER, cookie, NOW_MS) == ("staff", "stf_0000000000007", NOW_MS)
 
 
 @pytest.mark.parametrize(
