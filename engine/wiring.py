@@ -24,6 +24,7 @@ from engine.crm.marketing import (
     loyalty,
     members,
     rewards,
+    schedule,
     tiers,
     till_codes,
     uploads,
@@ -120,6 +121,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *audit.TABLES,
     *reveals.TABLES,
     *campaigns.TABLES,
+    *schedule.TABLES,
     *uploads.TABLES,
     *members.TABLES,
     *ledger.TABLES,
@@ -204,7 +206,8 @@ class Engine:
 
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
         caps.reopen(txn, now_ms, spending.spent)
-        return campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
+        begun = schedule.begin_due(txn, now_ms, self.settings.house.approval_over)
+        return begun + campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
 
     def _modem_changed(self, view: ModemView) -> None:
         if view.state in _MODEM_NEWS:

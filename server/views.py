@@ -121,6 +121,7 @@ class CampaignView(msgspec.Struct, frozen=True):
     approved_by: str | None
     approved_at: str | None
     objective: str | None
+    starts_at: str | None
     audience: dict[str, Any] | None
     holdout_percent: int
     held_out: int

@@ -322,6 +322,7 @@ def campaign(record: Campaign, counts: dict[str, int], parts: int, approval_over
         approved_by=record.approved_by or None,
         approved_at=time(record.approved_ms),
         objective=record.objective or None,
+        starts_at=time(record.starts_ms),
         audience=record.audience or None,
         holdout_percent=record.holdout_percent,
         held_out=record.held_out,

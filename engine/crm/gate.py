@@ -108,6 +108,6 @@ def _of_campaign(campaign: Campaign | None, message: Asked, house: House) -> Ver
         cleared = campaigns.cleared(campaign, house.approval_over)
         if cleared < campaign.rows and not 0 <= message.packed_row < cleared:
             return UNAPPROVED
-        if campaign.stage is Stage.DRAFT:
+        if campaign.stage in (Stage.DRAFT, Stage.SCHEDULED):
             return NOT_LAUNCHED
     return _STAGES.get(campaign.stage, SEND)

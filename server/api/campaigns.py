@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, audiences, campaigns, caps, launching, uploads
+from engine.crm.marketing import approval, audiences, campaigns, caps, launching, schedule, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -111,6 +111,23 @@ async def launch(request: web.Request) -> web.Response:
     identifier, house = wire.id_of(request, "cmp"), engine.settings.house
     answer = _answer(engine, 202)
     return await made(request, answer, launching.launch, identifier, engine.now_ms(), house, token_of(request))
+
+
+async def plan(request: web.Request) -> web.Response:
+    """Let it begin by itself.
+
+    422 `no_objective` where nobody said what it is for; 409 as a launch, which is tried again when its time has come.
+    """
+    engine = request.app[ENGINE]
+    identifier, over = wire.id_of(request, "cmp"), engine.settings.house.approval_over
+    body = wire.decode(await request.read(), audience_shapes.Plan)
+    starts_ms = wire.time_ms(body.start_at, "start_at")
+    return await made(request, _answer(engine), schedule.put_down, identifier, starts_ms, engine.now_ms(), over)
+
+
+async def unplan(request: web.Request) -> web.Response:
+    """Let it be a draft again."""
+    return await _step(request, schedule.take_up)
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -334,6 +351,16 @@ ROUTES: Final = (
         problems=(404, 409),
         right="campaigns:write",
     ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/schedule",
+        plan,
+        takes=audience_shapes.Plan,
+        gives=views.CampaignView,
+        problems=(404, 409),
+        right="campaigns:launch",
+    ),
+    _stepping("unschedule", unplan),
     _stepping("launch", launch, 202),
     _stepping("pause", pause),
     _stepping("resume", resume),

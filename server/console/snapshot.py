@@ -47,7 +47,7 @@ TALLIES: Final[tuple[tuple[str, tuple[State, ...]], ...]] = (
 )
 _HEARD: Final = ("searching", "ready", "sending")
 _OPEN: Final = ("sending", "waiting")
-_MOVABLE: Final = (Stage.DRAFT, Stage.RUNNING, Stage.PAUSED)
+_MOVABLE: Final = (Stage.DRAFT, Stage.SCHEDULED, Stage.RUNNING, Stage.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Audiences as JSON."""
+"""Whom a campaign is meant for and when it begins, as JSON."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -19,3 +20,9 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     definition: Definition
     exclude: Definition | None = None
     holdout_percent: Annotated[int, Meta(ge=0, le=audiences.HOLDOUT_MOST)] = 0
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a campaign begins by itself, within a year."""
+
+    start_at: datetime

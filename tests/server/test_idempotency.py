@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,9 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
     hook = (await desk.call("POST", "/v1/webhooks", {"url": "https://example.com/", "events": ["x.y"]})).headers[
         "Location"
     ]
+    plan = await desk.draft(objective="news")
+    await desk.upload(plan, b"to\n+8613900000015\n")
+    start_at = datetime.fromtimestamp(desk.engine.now_ms() / 1000 + 3600, UTC).isoformat()
     write, changes = desk.engine.store.write, list[Any]()
 
     async def overheard(change: Any, *args: Any) -> Any:
@@ -195,6 +199,8 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
         f"{customer}/consents": consent,
         f"{message}/cancel": None,
         **{f"/v1/campaigns/{campaign}/{step}": None for step in ("launch", "pause", "resume", "cancel")},
+        f"/v1/campaigns/{plan}/schedule": {"start_at": start_at},
+        f"/v1/campaigns/{plan}/unschedule": None,
         "/v1/tags": {"name": "vip"},
         "/v1/regions": {"name": "Jiangsu", "code": "JS"},
         "/v1/organisations": {"name": "Lotus Hotel"},

@@ -35,6 +35,7 @@ class Stage(StrEnum):
     """Where a campaign stands."""
 
     DRAFT = "draft"
+    SCHEDULED = "scheduled"
     RUNNING = "running"
     PAUSED = "paused"
     COMPLETED = "completed"
@@ -79,6 +80,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     holdout_percent: int = 0
     held_out: int = 0
     objective: str = ""
+    starts_ms: int = 0
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -160,16 +162,21 @@ def launch(txn: Txn, identifier: int, now_ms: int, approval_over: int = House().
     campaign = CAMPAIGNS.get(txn, identifier)
     if campaign.stage is not Stage.DRAFT:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be launched")
+    require_launchable(campaign, now_ms, approval_over)
+    expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
+    return _move(txn, campaign, Stage.RUNNING, now_ms, launched_ms=now_ms, expires_ms=expires_ms)
+
+
+def require_launchable(campaign: Campaign, at_ms: int, approval_over: int) -> None:
+    """Raises Conflict where it could not begin at that time as it stands."""
     if campaign.uploading:
         raise Conflict("an upload to this campaign is under way")
     if not campaign.rows:
         raise Conflict("the campaign has no recipients yet")
     if cleared(campaign, approval_over) < campaign.rows:
         raise Conflict(f"a campaign with more than {approval_over} recipients needs the approval of another person")
-    expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
-    if expires_ms <= now_ms:
+    if campaign.expires_ms and campaign.expires_ms <= at_ms:
         raise Conflict("the campaign's window has ended")
-    return _move(txn, campaign, Stage.RUNNING, now_ms, launched_ms=now_ms, expires_ms=expires_ms)
 
 
 def pause(txn: Txn, identifier: int, now_ms: int) -> Campaign:
@@ -184,7 +191,7 @@ def resume(txn: Txn, identifier: int, now_ms: int) -> Campaign:
 
 def cancel(txn: Txn, identifier: int, now_ms: int) -> Campaign:
     """End it; what is not in the air is cancelled.  Raises NotFound, Conflict where it has ended."""
-    stages = (Stage.DRAFT, Stage.RUNNING, Stage.PAUSED)
+    stages = (Stage.DRAFT, Stage.SCHEDULED, Stage.RUNNING, Stage.PAUSED)
     return _step(txn, identifier, stages, Stage.CANCELLED, now_ms, ended_ms=now_ms)
 
 

@@ -19,7 +19,7 @@ from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.access.caller import SYSTEM
 from engine.access.deliveries import Outcome
 from engine.config import House, Limits
-from engine.crm.marketing import campaigns, loyalty, points, rewards, tiers, till_codes, uploads
+from engine.crm.marketing import campaigns, loyalty, points, rewards, schedule, tiers, till_codes, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.coupons import Terms
 from engine.crm.marketing.loyalty import EarnRule, Programme
@@ -141,6 +141,11 @@ def fill(txn: Txn) -> None:
     campaigns.feed(txn, NOW_MS + 50, 8, House(), PEPPER)
     for _, row in sheets.read_rows(txn, campaign.id, 0, 1):
         intents.claim(txn, [Pick(row.id, SIM + 5)], NOW_MS + 55, send_all)
+    planned = campaigns.add(txn, Campaign(0, "Autumn", {"en": "Dear"}, "service", objective="news"), NOW_MS)
+    upload = uploads.begin(txn, planned.id, NOW_MS)
+    upload = uploads.add_rows(txn, upload, [(1, PEOPLE[0], Row(f"+{PEOPLE[0]}"))], {}, PEPPER, NOW_MS)
+    uploads.finish(txn, upload, NOW_MS)
+    schedule.put_down(txn, planned.id, NOW_MS + 86_400_000, NOW_MS, 100)
     routes.add(txn, Route(0, "China", countries=("CN",), senders=(Sender(SIM),)), {}, NOW_MS)
     sticky.note(txn, PEOPLE[0], SIM, NOW_MS)
     quotas.spend(txn, SIM, PEOPLE[0], NOW_MS, Limits(day=10, day_recipients=5))

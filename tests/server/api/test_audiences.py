@@ -1,5 +1,7 @@
 """Campaigns to whom a condition takes."""
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -103,3 +105,49 @@ async def test_a_wrong_audience_is_refused_by_its_field(desk: Place, body: dict[
     answer = await desk.call("POST", f"/v1/campaigns/{campaign}/audience", body)
     assert (answer.status, list(answer.params)) == (422, [field])
     assert (await desk.call("GET", f"/v1/campaigns/{campaign}")).body["uploading"] is False
+
+
+async def planned(place: Place, start_at: str, **fields: Any) -> tuple[str, Any]:
+    campaign = await place.draft(**fields)
+    await place.upload(campaign, b"to\n+8613900000001\n")
+    return campaign, await place.call("POST", f"/v1/campaigns/{campaign}/schedule", {"start_at": start_at})
+
+
+async def test_F4_a_campaign_without_an_objective_cannot_be_scheduled(desk: Place) -> None:
+    _, answer = await planned(desk, later(desk, 60))
+    assert (answer.status, answer.slug, list(answer.params)) == (422, "no_objective", ["objective"])
+    _, answer = await planned(desk, later(desk, 60), objective="fill the spa in March")
+    assert (answer.status, answer.body["state"]) == (200, "scheduled")
+
+
+def later(place: Place, seconds: int) -> str:
+    at_ms = place.engine.now_ms() + 1000 * seconds
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+
+
+async def test_a_scheduled_campaign_begins_when_its_time_has_come_and_not_before(house: Place) -> None:
+    campaign, answer = await planned(house, later(house, 3600), objective="news")
+    assert (await house.call("GET", f"/v1/campaigns/{campaign}")).body["starts_at"] == answer.body["starts_at"]
+    await house.settled()
+    assert (await rows(house, campaign))[0]["state"] == "accepted"
+    house.engine.set_clock(house.engine.now_ms() + 3_700_000)
+    async with asyncio.timeout(20):
+        while (await rows(house, campaign))[0]["state"] == "accepted":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (await house.call("GET", f"/v1/campaigns/{campaign}")).body["state"] in ("running", "completed")
+
+
+async def test_a_schedule_is_taken_up_again_or_cancelled(desk: Place) -> None:
+    for step, state in (("unschedule", "draft"), ("cancel", "cancelled")):
+        campaign, _ = await planned(desk, later(desk, 60), objective="news")
+        answer = await desk.call("POST", f"/v1/campaigns/{campaign}/{step}")
+        assert (answer.status, answer.body["state"]) == (200, state)
+        assert (await desk.call("POST", f"/v1/campaigns/{campaign}/unschedule")).status == 409
+    desk.engine.set_clock(desk.engine.now_ms() + 120_000)
+    assert desk.differences() == []
+
+
+@pytest.mark.parametrize("seconds", [-1, 367 * 86_400])
+async def test_a_start_beyond_the_coming_year_is_refused(desk: Place, seconds: int) -> None:
+    _, answer = await planned(desk, later(desk, seconds), objective="news")
+    assert (answer.status, list(answer.params)) == (422, ["start_at"])
