@@ -12,6 +12,7 @@ import msgspec
 from engine import numbers
 from engine.apps.commands import wishes
 from engine.config import House
+from engine.crm.people import customers
 from engine.errors import Invalid
 from engine.store.table import Txn
 from engine.traffic import inbox
@@ -51,6 +52,9 @@ def router_of(house: House, pepper: bytes) -> Route:
         if number is None:
             return Routed("ignored")  # a short code or a name: nobody who could be answered
         received = msgspec.structs.replace(received, originator=number)
+        known = customers.find_by_number(txn, numbers.to_key(number))
+        if known is not None:
+            customers.note(txn, known.id, last_seen_ms=max(known.last_seen_ms, received.at_ms))
         word = normal_form(received.text)
         routed = wishes.answer(txn, word, received, house, pepper, now_ms) or _PERSON
         return msgspec.structs.replace(routed, number=numbers.to_key(number))

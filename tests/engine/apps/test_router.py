@@ -239,3 +239,11 @@ def test_every_reply_is_one_part(text: str, language: str) -> None:
     measured = sms.measure(reply.text)
     assert measured.parts == 1
     assert measured.alphabet == (sms.Alphabet.UCS2 if language == "zh" else sms.Alphabet.GSM7)
+
+
+def test_whoever_writes_was_seen_then(store: Store) -> None:
+    ann = store.write_now(customers.add, Customer(0, NUMBER), NOW_MS)
+    hear(store, "hello")
+    with store.read() as txn:
+        seen = customers.require(txn, ann.id)
+    assert (seen.last_seen_ms >= NOW_MS, seen.version) == (True, ann.version)
