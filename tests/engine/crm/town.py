@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from engine.config import House
 from engine.crm.marketing.campaigns import Stage
 from engine.traffic.messages import OPEN, WAITING, OnUnknown, State
 
@@ -138,8 +139,10 @@ class Drive:
 
     def said_in(self, language: str) -> str:
         """The text for people who read `language`."""
-        while language:
-            if language in self.texts:
-                return self.texts[language]
-            language = language.rpartition("-")[0]
+        for spoken in (language, House().language):
+            parts = spoken.split("-") if spoken else []
+            wider = ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+            others = [tag for tag in self.texts if parts and tag.split("-")[0] == parts[0]]
+            for tag in [*(tag for tag in wider if tag in self.texts), *others]:
+                return self.texts[tag]
         return next(iter(self.texts.values()))
