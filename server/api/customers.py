@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from engine import numbers
+from engine.access.caller import Caller
 from engine.crm.marketing import members
 from engine.crm.people import agreement, consent, customers, references
 from engine.crm.people.consent import Consent, Status
@@ -14,6 +15,7 @@ from engine.crm.people.customers import Sought
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from server import views, wire
+from server.calling import actor_of, caller_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
@@ -25,19 +27,21 @@ async def create(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewCustomer)
     country = engine.settings.house.country or None
-    return await made(request, _created, _create, body, country, engine.now_ms())
+    return await made(request, _created, _create, body, country, engine.now_ms(), caller_of(request))
 
 
 def _created(_txn: Txn, view: shapes.CustomerView) -> web.Response:
     return wire.reply(view, 201, Location=f"/v1/customers/{view.id}", ETag=f'"{view.version}"')
 
 
-def _create(txn: Txn, body: shapes.NewCustomer, country: str | None, now_ms: int) -> shapes.CustomerView:
+def _create(
+    txn: Txn, body: shapes.NewCustomer, country: str | None, now_ms: int, caller: Caller
+) -> shapes.CustomerView:
     changes = shapes.changes_of(txn, body, country, now_ms)
     changes["attrs"] = {number: value for number, value in changes.get("attrs", {}).items() if value is not None}
     record = Customer(0, **changes)
     customers.require_complete(txn, record)
-    return shapes.view(txn, customers.add(txn, record, now_ms, "api"), whole=True)
+    return shapes.view(txn, customers.add(txn, record, now_ms, actor_of(caller)), caller, whole=True)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -57,14 +61,14 @@ async def list_all(request: web.Request) -> web.Response:
         if query.get("number"):
             number = wire.number_of(query["number"], engine.settings.house.country or None, "number")
             found = customers.find_by_number(txn, numbers.to_key(number))
-            return _page(txn, [] if found is None else [found], 0)
+            return _page(txn, caller_of(request), [] if found is None else [found], 0)
         if query.get("reference"):
             found = customers.find_by_reference(txn, query["reference"])
-            return _page(txn, [] if found is None else [found], 0)
+            return _page(txn, caller_of(request), [] if found is None else [found], 0)
         if sought != Sought():
-            return _page(txn, *customers.search(txn, sought, cursor, limit))
+            return _page(txn, caller_of(request), *customers.search(txn, sought, cursor, limit))
         listed = list(customers.listed(txn, cursor, limit))
-        return _page(txn, listed, listed[-1].id if len(listed) == limit else 0)
+        return _page(txn, caller_of(request), listed, listed[-1].id if len(listed) == limit else 0)
 
 
 def _lifecycle(said: str) -> Lifecycle | None:
@@ -76,8 +80,8 @@ def _lifecycle(said: str) -> Lifecycle | None:
     return Lifecycle[said.upper()]
 
 
-def _page(txn: Txn, found: list[Customer], last: int) -> web.Response:
-    items = [shapes.view(txn, record) for record in found]
+def _page(txn: Txn, caller: Caller, found: list[Customer], last: int) -> web.Response:
+    items = [shapes.view(txn, record, caller) for record in found]
     return wire.reply(shapes.CustomerPage(items, customers.name_of(last) if last else None))
 
 
@@ -91,7 +95,9 @@ async def get(request: web.Request) -> web.Response:
     with request.app[ENGINE].store.read() as txn:
         record = customers.require(txn, identifier)
         sources = shapes.sources_of(customers.sources_of(txn, record)) if beside else msgspec.UNSET
-        view = shapes.view(txn, record, whole=True, said=shapes.newest(txn, record.number), sources=sources)
+        view = shapes.view(
+            txn, record, caller_of(request), whole=True, said=shapes.newest(txn, record.number), sources=sources
+        )
     return wire.reply(view, ETag=f'"{record.version}"')
 
 
@@ -105,19 +111,25 @@ async def change(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), shapes.CustomerChange)
     country = engine.settings.house.country or None
     view = await engine.store.write(
-        _change, _id_of(request), body, wire.version_of(request), country, engine.now_ms()
+        _change, _id_of(request), body, wire.version_of(request), country, engine.now_ms(), caller_of(request)
     )  # fmt: skip
     return wire.reply(view, ETag=f'"{view.version}"')
 
 
 def _change(
-    txn: Txn, identifier: int, body: shapes.CustomerChange, version: int | None, country: str | None, now_ms: int
+    txn: Txn,
+    identifier: int,
+    body: shapes.CustomerChange,
+    version: int | None,
+    country: str | None,
+    now_ms: int,
+    caller: Caller,
 ) -> shapes.CustomerView:
     customers.require(txn, identifier)
     changes = shapes.changes_of(txn, body, country, now_ms)
-    changed = customers.change(txn, identifier, changes, version, now_ms, "api")
+    changed = customers.change(txn, identifier, changes, version, now_ms, actor_of(caller))
     members.renumber(txn, identifier, changed.number)
-    return shapes.view(txn, changed, whole=True)
+    return shapes.view(txn, changed, caller, whole=True)
 
 
 async def consented(request: web.Request) -> web.Response:
@@ -130,7 +142,7 @@ async def consented(request: web.Request) -> web.Response:
         body.evidence,
         engine.now_ms(),
         wording=body.wording,
-        by="api",
+        by=actor_of(caller_of(request)),
         detail=body.detail,
         jurisdiction=body.jurisdiction,
     )

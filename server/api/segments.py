@@ -10,6 +10,7 @@ from engine.crm.people.customers import name_of
 from engine.crm.people.segments import SEGMENTS, Segment
 from engine.store.table import Txn
 from server import wire
+from server.calling import caller_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
@@ -94,7 +95,7 @@ async def customers(request: web.Request) -> web.Response:
     with engine.store.read() as txn:
         segment = SEGMENTS.get(txn, wire.id_of(request, "seg"))
         found, last = engine.select(txn, segments.condition_of(txn, segment), after, limit)
-        items = [customer_shapes.view(txn, record) for record in found]
+        items = [customer_shapes.view(txn, record, caller_of(request)) for record in found]
     return wire.reply(customer_shapes.CustomerPage(items, name_of(last) if last else None))
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
+from engine.access.caller import SENSITIVE, Caller
 from engine.crm.people import consent, customers, dates, fields, organisations, references, regions, tags
 from engine.crm.people.consent import Consent
 from engine.crm.people.customer import Customer, Lifecycle, Money, PhoneState, SpecialDay
@@ -14,6 +15,7 @@ from engine.crm.people.customers import Source
 from engine.store import ids
 from engine.store.table import Txn
 from server import views, wire
+from server.shapes import sight
 
 LifecycleWord = Literal["lead", "prospect", "customer", "lost"]
 Text = Annotated[str, Meta(max_length=customers.TEXT_LONGEST)]
@@ -110,7 +112,7 @@ class CustomerView(msgspec.Struct, frozen=True):
 
     id: str
     reference: str
-    number: str
+    number: str | None
     numbers: list[str]
     name: str
     name_sort: str | None
@@ -232,19 +234,22 @@ def changes_of(txn: Txn, said: CustomerChange, country: str | None, now_ms: int)
 def view(
     txn: Txn,
     record: Customer,
+    caller: Caller,
     *,
     whole: bool = False,
     said: dict[str, views.ConsentView | None] | UnsetType = UNSET,
     sources: dict[str, SourceView] | UnsetType = UNSET,
 ) -> CustomerView:
-    """A customer as JSON; numbers are masked unless `whole`."""
+    """A customer as JSON, as much as the caller sees; in a list, which is not `whole`, nobody sees behind the masks."""
+    lines = {part: line for part in ("street", "postcode", "city") if (line := getattr(record, part))}
+    address = sight.address(caller, lines, whole=whole) or {}
     own = {field.id: field for field in fields.listed(txn)} if record.attrs else {}
     limit = record.credit_limit
     return CustomerView(
         id=customers.name_of(record.id),
         reference=references.render(references.CUSTOMER, record.reference),
-        number=_number(record.number, whole=whole),
-        numbers=[_number(number, whole=whole) for number in record.numbers],
+        number=sight.number(caller, record.number, whole=whole),
+        numbers=[shown for key in record.numbers if (shown := sight.number(caller, key, whole=whole))],
         name=record.name,
         name_sort=record.name_sort or None,
         lifecycle=record.lifecycle.name.lower(),
@@ -253,13 +258,17 @@ def view(
         organisation=organisations.name_of(record.organisation) if record.organisation else None,
         owner=ids.render("stf", record.owner) if record.owner else None,
         tags=tags.names(txn, record.tags),
-        birthday=None if record.birthday is None else dates.said(record.birthday),
-        special_days=[SpecialDayShape(special.name, dates.said(special.day)) for special in record.special_days],
+        birthday=None if record.birthday is None else _day(caller, record.birthday, whole=whole),
+        special_days=[
+            SpecialDayShape(special.name, told)
+            for special in record.special_days
+            if (told := _day(caller, special.day, whole=whole)) is not None
+        ],
         time_zone=record.time_zone or None,
         language=record.language or None,
         country=record.country or None,
-        address=AddressShape(record.street, record.postcode, record.city),
-        email=record.email or None,
+        address=AddressShape(**address),
+        email=sight.email(caller, record.email, whole=whole),
         gender=record.gender or None,
         source=record.source,
         source_code=record.source_code or None,
@@ -270,7 +279,11 @@ def view(
         next_contact_at=wire.time(record.next_contact_ms),
         last_order_at=wire.time(record.last_order_ms),
         last_seen_at=wire.time(record.last_seen_ms),
-        attrs={own[number].key: fields.write(own[number], value) for number, value in record.attrs.items()},
+        attrs={
+            own[number].key: fields.write(own[number], value)
+            for number, value in record.attrs.items()
+            if not own[number].sensitive or (whole and all(caller.sees(field) == "full" for field in SENSITIVE))
+        },
         created_at=wire.time(record.created_ms),
         updated_at=wire.time(record.updated_ms),
         version=record.version,
@@ -279,9 +292,14 @@ def view(
     )
 
 
-def _number(key: int, *, whole: bool) -> str:
-    number = numbers.from_key(key)
-    return number if whole else numbers.mask(number)
+def _day(caller: Caller, day: dates.Day, *, whole: bool) -> str | dict[str, Any] | None:
+    told = dates.said(day)
+    if isinstance(told, str):
+        return sight.birthday(caller, told, whole=whole)
+    seen = caller.sees("birthday")
+    if seen == "none":
+        return None
+    return told if whole and seen == "full" else {"calendar": told["calendar"], "month": told["month"]}
 
 
 def source(record: Source) -> SourceView:

@@ -106,3 +106,38 @@ async def test_who_made_a_campaign_does_not_approve_it_and_another_of_the_staff_
     assert (await ask(desk, maker, "POST", f"{path}/approve")).status == 409
     assert (await ask(desk, second, "POST", f"{path}/approve")).status == 200
     assert (await ask(desk, maker, "POST", f"{path}/launch")).status == 202
+
+
+PERSON = {
+    "number": "+8613955550123",
+    "numbers": ["+8613955550124"],
+    "name": "李娜",
+    "email": "lina@example.org",
+    "birthday": "1990-10-02",
+    "address": {"street": "Zhongshan Road 1", "postcode": "210000", "city": "Nanjing"},
+}
+HIDDEN = ("13955550123", "13955550124", "lina@", "1990-10-02", "Zhongshan")
+
+
+async def test_a_role_hides_in_every_answer_what_it_does_not_show(desk: Place) -> None:
+    await desk.call("POST", "/v1/roles", {"name": "blind", "rights": ["customers:read", "customers:write"]})
+    await hired(desk, "blind")
+    await hired(desk, "owner", number="+8613912340002")
+    path = (await desk.call("POST", "/v1/customers", PERSON)).headers["Location"]
+    segment = (await desk.call("POST", "/v1/segments", {"name": "all", "definition": "name is set"})).headers[
+        "Location"
+    ]
+    blind, owner = signed(await enter(desk)), signed(await enter(desk, "+8613912340002"))
+    for method, where, body in (
+        ("GET", path, None),
+        ("GET", "/v1/customers", None),
+        ("GET", "/v1/customers?number=%2B8613955550123", None),
+        ("GET", f"{segment}/customers", None),
+        ("PATCH", path, {"gender": "female"}),
+    ):
+        answer = await ask(desk, blind, method, where, body)
+        assert answer.status == 200
+        assert "Nanjing" in str(answer.body)
+        assert [secret for secret in HIDDEN if secret in str(answer.body)] == []
+    seen = str((await ask(desk, owner, "GET", path)).body)
+    assert [secret for secret in HIDDEN if secret not in seen] == []
