@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.access import replays
 from engine.config import Keep
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, greeting_runs, uploads
 from engine.errors import StoreError
 from engine.store.environment import Store
 from engine.store.table import Txn
@@ -97,6 +97,7 @@ class Upkeep:
         await self._sweep(_forget_kept, 0, now_ms - kept_ms)
         await self._sweep(retention.forget_references, b"", now_ms - REPORTS_MS)
         await self._sweep(retention.forget_early, b"", now_ms - REPORTS_MS)
+        await self._sweep(_forget_marks, b"", now_ms)
         if keep.events_days:
             await self._sweep(retention.forget_events, 0, now_ms - keep.events_days * DAY_MS)
         if keep.received_days:
@@ -141,6 +142,10 @@ class Upkeep:
 
 def _forget_faults(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
     return uploads.forget_faults(txn, after, horizon_ms, budget.pages)
+
+
+def _forget_marks(txn: Txn, after: bytes, now_ms: int, budget: Budget) -> bytes | None:
+    return greeting_runs.forget(txn, after, now_ms, budget.rows)
 
 
 def _forget_kept(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:

@@ -20,6 +20,8 @@ from engine.crm.marketing import (
     campaigns,
     caps,
     coupons,
+    greetings,
+    house_days,
     ledger,
     loyalty,
     members,
@@ -30,6 +32,7 @@ from engine.crm.marketing import (
     uploads,
 )
 from engine.crm.marketing.arrival import Arrival
+from engine.crm.marketing.greeter import Greeter
 from engine.crm.people import (
     audience,
     audit,
@@ -130,6 +133,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *coupons.TABLES,
     *rewards.TABLES,
     *till_codes.TABLES,
+    *house_days.TABLES,
+    *greetings.TABLES,
 )
 
 _UNLIMITED: Final = Limits()
@@ -194,6 +199,8 @@ class Engine:
         )
         self.suppressions = Suppressions(pepper)
         self.store.follow(self.suppressions.follow)
+        self.greeter = Greeter(self.store, clock.now_ms, settings.house, pepper)
+        self.store.follow(self.greeter.follow)
         self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
         self.pool.attach(
             on_wanted=self.scheduler.on_wanted,
@@ -318,6 +325,7 @@ class Engine:
         """Move the wall clock; what comes due by that is looked at again."""
         self.clock.set(now_ms)
         self.scheduler.nudge()
+        self.greeter.nudge()
 
     # -- starting and stopping
 
@@ -360,6 +368,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.scheduler.run(), name="scheduler"),
                 tasks.create_task(engine.inbound.run(), name="inbound"),
                 tasks.create_task(engine.pool.run(), name="pool"),
+                tasks.create_task(engine.greeter.run(), name="greeter"),
                 tasks.create_task(Upkeep(engine.store, engine.now_ms, settings.keep).run(), name="upkeep"),
             ]
             try:

@@ -32,6 +32,7 @@ PREFIXES: Final = {
     "roles": "rol",
     "teams": "tea",
     "webhooks": "whk",
+    "greetings": "grt",
 }
 # Parameters that mean the same wherever they stand.
 _QUERY: Final[dict[str, dict[str, Any]]] = {

@@ -165,6 +165,7 @@ UNTIED = {
     "/v1/coupons/check",
     "/v1/customers/{id}/reveal",  # each look is counted, whatever came of the answer
 }
+RULE = {"name": "birthdays", "when": "birthday", "text": "Happy birthday, {name:friend}"}
 TERMS = {"kind": "amount", "value": {"amount_minor": 2000, "currency": "CNY"}}
 
 
@@ -184,6 +185,7 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
     hook = (await desk.call("POST", "/v1/webhooks", {"url": "https://example.com/", "events": ["x.y"]})).headers[
         "Location"
     ]
+    rule = (await desk.call("POST", "/v1/greetings", {**RULE, "name": "first"})).headers["Location"]
     plan = await desk.draft(objective="news")
     await desk.upload(plan, b"to\n+8613900000015\n")
     start_at = datetime.fromtimestamp(desk.engine.now_ms() / 1000 + 3600, UTC).isoformat()
@@ -220,6 +222,9 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
         f"{clerk}/deactivate": {},
         "/v1/roles": {"name": "night", "rights": ["customers:read"]},
         "/v1/teams": {"name": "front"},
+        "/v1/greetings": RULE,
+        f"{rule}/activate": None,
+        f"{rule}/pause": None,
         "/v1/webhooks": {"url": "https://example.org/", "events": ["message.*"]},
         f"{hook}/rotate": None,
         f"{hook}/test": None,

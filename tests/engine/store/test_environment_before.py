@@ -19,9 +19,22 @@ from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.access.caller import SYSTEM
 from engine.access.deliveries import Outcome
 from engine.config import House, Limits
-from engine.crm.marketing import campaigns, loyalty, points, rewards, schedule, tiers, till_codes, uploads
+from engine.crm.marketing import (
+    campaigns,
+    festivals,
+    greetings,
+    house_days,
+    loyalty,
+    points,
+    rewards,
+    schedule,
+    tiers,
+    till_codes,
+    uploads,
+)
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.coupons import Terms
+from engine.crm.marketing.greetings import MARKS, Rule
 from engine.crm.marketing.loyalty import EarnRule, Programme
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.rewards import Reward
@@ -117,6 +130,7 @@ def fill(txn: Txn) -> None:
     segments.add(txn, "Guests", "tag:gold", NOW_MS)
     fill_club(txn, rich.id)
     fill_hooks(txn)
+    fill_greetings(txn, rich.id)
     agreement.add(txn, PEOPLE[0], "marketing", Consent(Status.GRANTED, "form", "page 7", NOW_MS))
     suppressions.add(txn, PEPPER, PEOPLE[7], "stop_all", NOW_MS)
     made = [
@@ -192,6 +206,20 @@ def fill_club(txn: Txn, customer: int) -> None:
     rewards.add(txn, Reward("C20", {"en": "20 off"}, 200, terms, valid_days=30), NOW_MS)
     rewards.redeem(txn, PEPPER, customer, "C20", "till", NOW_MS, ZONE)
     till_codes.give(txn, PEPPER, customer, NOW_MS)
+
+
+def fill_greetings(txn: Txn, customer: int) -> None:
+    """A rule by which somebody was greeted, on a day that the house keeps; and public holidays of its own."""
+    (own,) = festivals.parse(
+        b'[{"id": "own", "name": {"en": "Own"}, "kind": "chinese", "spec": {"month": 8, "day": 16}}]'
+    ).values()
+    house_days.put_festivals(txn, {own.id: own}, NOW_MS)
+    house_days.put_holidays(txn, b'{"country": "CN", "year": 2027, "holidays": []}', "CN", 2027, NOW_MS)
+    terms = Terms("gift", gift="Tea")
+    rule = Rule(0, "Wish", "festival:own", {"en": "{coupon}"}, segment={"tag": "gold"}, coupon=terms)
+    rule = greetings.add(txn, rule, NOW_MS, ZONE)
+    greetings.activate(txn, rule.id, None, NOW_MS, ZONE)
+    MARKS.add(txn, (rule.id, customer, 2026), 1)
 
 
 def entries(txn: Txn) -> dict[str, int]:
