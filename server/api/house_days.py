@@ -44,7 +44,7 @@ async def import_festivals(request: web.Request) -> web.Response:
 async def get_festival(request: web.Request) -> web.Response:
     """One festival with its days of a year, this one where none is given."""
     wire.known_query(request, "year")
-    year, identifier = _year_asked(request), request.match_info["festival"]
+    year, identifier = _year_asked(request), request.match_info["id"]
     with request.app[ENGINE].store.read() as txn:
         record = house_days.find_festival(txn, identifier)
         if record is None:
@@ -54,7 +54,7 @@ async def get_festival(request: web.Request) -> web.Response:
 
 async def put_festival(request: web.Request) -> web.Response:
     """Let the house say when this festival comes; rules go by it from now on."""
-    engine, identifier = request.app[ENGINE], request.match_info["festival"]
+    engine, identifier = request.app[ENGINE], request.match_info["id"]
     caller_of(request).require(RIGHT)
     body = wire.decode(await request.read(), shapes.FestivalShape)
     entry = {"id": identifier, "name": body.name, "kind": body.kind, "spec": body.spec}
@@ -75,12 +75,15 @@ async def remove_festival(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     caller_of(request).require(RIGHT)
-    await engine.store.write(greetings.remove_festival, request.match_info["festival"], engine.now_ms())
+    await engine.store.write(greetings.remove_festival, request.match_info["id"], engine.now_ms())
     return web.Response(status=204)
 
 
 async def get_holidays(request: web.Request) -> web.Response:
-    """Days off and days worked in return, of a country (ISO 3166-1) in a year; 404 where nobody has decided yet."""
+    """Days off and days worked in return, of a country (ISO 3166-1) and a year, as CN-2026.
+
+    404 where nobody has decided yet.
+    """
     wire.known_query(request)
     country, year = _place(request)
     with request.app[ENGINE].store.read() as txn:
@@ -120,12 +123,14 @@ def _year_asked(request: web.Request) -> int:
 
 
 def _place(request: web.Request) -> tuple[str, int]:
-    return request.match_info["country"], _year(request.match_info["year"])
+    """The country and the year of CN-2026.  Raises Invalid."""
+    country, _, year = request.match_info["id"].partition("-")
+    return country, _year(year)
 
 
 _YEAR: Final = {"year": "1901 to 2099, this year if left out"}
-_FESTIVAL: Final = "/v1/festivals/{festival}"
-_HOLIDAYS: Final = "/v1/holidays/{country}/{year}"
+_FESTIVAL: Final = "/v1/festivals/{id}"
+_HOLIDAYS: Final = "/v1/holidays/{id}"
 
 ROUTES: Final = (
     Route(

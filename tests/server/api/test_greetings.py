@@ -245,23 +245,24 @@ async def test_H2_one_festival_is_put_and_a_wrong_one_is_refused(office: Place) 
 
 
 async def test_H2_public_holidays_are_shipped_and_can_be_replaced(office: Place) -> None:
-    shipped = (await office.call("GET", "/v1/holidays/CN/2026")).body
+    shipped = (await office.call("GET", "/v1/holidays/CN-2026")).body
     assert "2026-02-14" in shipped["make_up_workdays"]
     assert (shipped["is_own"], "2026-10-01" in [day["date"] for day in shipped["days_off"]]) == (False, True)
     moved = [{"day_off": "2027-02-05", "workday": "2027-02-20"}]
     new_year = {"name": {"en": "Spring Festival"}, "from": "2027-02-05", "to": "2027-02-11", "moved": moved}
     body = {"country": "CN", "year": 2027, "holidays": [new_year]}
-    assert (await office.call("GET", "/v1/holidays/CN/2027")).status == 404
-    told = await office.call("PUT", "/v1/holidays/CN/2027", body)
+    assert (await office.call("GET", "/v1/holidays/CN-2027")).status == 404
+    told = await office.call("PUT", "/v1/holidays/CN-2027", body)
     assert (told.status, told.body["is_own"], len(told.body["days_off"])) == (200, True, 7)
     assert told.body["make_up_workdays"] == ["2027-02-20"]
-    assert (await office.call("PUT", "/v1/holidays/CN/2026", body)).status == 409
-    wrong = {**body, "holidays": [{**new_year, "to": "2028-01-01"}]}
-    assert (await office.call("PUT", "/v1/holidays/CN/2027", wrong)).status == 422
-    assert (await office.call("DELETE", "/v1/holidays/CN/2027")).status == 204
-    assert (await office.call("GET", "/v1/holidays/CN/2027")).status == 404
-    assert (await office.call("DELETE", "/v1/holidays/CN/2026")).status == 404
-    assert (await office.call("GET", "/v1/holidays/cn/2026")).status == 422
+    assert (await office.call("PUT", "/v1/holidays/CN-2026", body)).status == 409
+    longer = {**body, "holidays": [{**new_year, "to": "2028-01-01"}]}
+    assert (await office.call("PUT", "/v1/holidays/CN-2027", longer)).status == 422
+    assert (await office.call("DELETE", "/v1/holidays/CN-2027")).status == 204
+    assert (await office.call("GET", "/v1/holidays/CN-2027")).status == 404
+    assert (await office.call("DELETE", "/v1/holidays/CN-2026")).status == 404
+    for wrong in ("cn-2026", "CN", "CN-26", "CHN-2026"):
+        assert (await office.call("GET", f"/v1/holidays/{wrong}")).status == 422
 
 
 # -- H3: any day of a customer
