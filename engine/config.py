@@ -13,6 +13,7 @@ from engine.errors import ConfigError
 LANGUAGES: Final = ("en", "zh")
 PEPPER_OCTETS: Final = 32
 DAYS_MOST: Final = 36_500
+CONSENTS_LEAST_DAYS: Final = 153  # five months, as Chinese rules have it
 
 _DAY_MINUTES: Final = 1440
 _IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
@@ -138,12 +139,16 @@ class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many days is kept what is over; 0: for ever.  What has not ended stays, however old.
 
     For ever is what people know from the programs that they come from: nothing that was sent or received goes away by
-    itself, and a million texts take a tenth of a gigabyte.
+    itself, and a million texts take a tenth of a gigabyte.  But the words of it go, and what proves consents and deeds,
+    once nobody needs them to answer for anything any more.
     """
 
     messages_days: int = 0  # since the end of a message, or of the campaign that it is a row of
     received_days: int = 0
     events_days: int = 30
+    texts_days: int = 730  # the words of messages and texts: 24 months; that they were, and when, stays
+    consents_days: int = 1_096  # since a consent ended: 36 months
+    audit_days: int = 1_096
 
 
 class Webhooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,7 +206,9 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError("modems.prompt_timeout_s and modems.result_timeout_s: must be 0.1 to 600 seconds")
     if not 1 <= settings.traffic.feed_ahead_s <= 3600:
         raise ConfigError(f"traffic.feed_ahead_s: {settings.traffic.feed_ahead_s:g} is not 1 to 3600")
-    for key in ("messages_days", "received_days", "events_days"):
+    if 0 < settings.keep.consents_days < CONSENTS_LEAST_DAYS:
+        raise ConfigError(f"keep.consents_days: {settings.keep.consents_days} is less than {CONSENTS_LEAST_DAYS}")
+    for key in settings.keep.__struct_fields__:
         if not 0 <= getattr(settings.keep, key) <= DAYS_MOST:
             raise ConfigError(f"keep.{key}: {getattr(settings.keep, key)} is not 0 to {DAYS_MOST}")
     if not 0 <= settings.http.port <= 65535:

@@ -10,13 +10,16 @@ from typing import Any, Final
 
 from engine.access import replays
 from engine.config import Keep
-from engine.crm.marketing import campaigns, greeting_runs, uploads
+from engine.crm import erasure
+from engine.crm.marketing import campaigns, greeting_runs, points, tiers, till_codes, uploads
+from engine.crm.people import audit, audit_heads, consent
 from engine.errors import StoreError
 from engine.store.environment import Store
 from engine.store.table import Txn
 from engine.traffic import quotas, retention, sticky
 from engine.traffic.messages import NUMBERS
 from engine.traffic.retention import BUDGET, Budget
+from engine.traffic.traces import Left
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,10 @@ FORGET_EVERY_MS: Final = 3_600_000
 PRUNE_EVERY_MS: Final = 60_000
 PRUNED_ROWS: Final = 1_000
 REPLAYS_FORGOTTEN: Final = 300  # in one change: an answer may be large
+# Of a club, in one change.
+LAPSED_LOTS: Final = 300
+WEIGHED_MEMBERS: Final = 200
+CLEARED_CODES: Final = 500
 # Between two steps of forgetting: what is old can wait, and who sends shall not wait for it.
 PAUSE_S: Final = 0.02
 # A text is valid for days, a report comes hours later: who waits for one that was sent longer ago waits in vain.
@@ -36,7 +43,9 @@ PLACES_READ: Final = 500  # in one go, on the loop
 
 
 class Upkeep:
-    """Merges the runs of the number index, and once an hour forgets what is too old to be kept."""
+    """Merges the runs of the number index, goes on with erasures, once a minute keeps the club and once an hour forgets
+    what is too old to be kept.
+    """
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class Upkeep:
         keep: Keep,
         pause_s: float = PAUSE_S,
         budget: Budget = BUDGET,
+        zone: str = "UTC",
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -53,6 +63,9 @@ class Upkeep:
         self._budget = budget
         self._forgot_ms: int | None = None
         self._pruned_ms = 0
+        self._zone = zone  # the house's: its day is the members' day
+        self._worded_ms: dict[Callable[..., Any], int] = {}  # what was gone through for words, and up to when
+        self._daily_ms: int | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -60,6 +73,7 @@ class Upkeep:
             try:
                 await self._merge()
                 await self._prune()
+                await self._erase()
                 if self._is_due():
                     # Where it breaks off, the next hour goes on: a store that refuses is not asked every second.
                     self._forgot_ms = self._now_ms()
@@ -87,6 +101,27 @@ class Upkeep:
             pass
         while await self._store.write(replays.forget, self._pruned_ms, REPLAYS_FORGOTTEN):
             pass
+        await self._keep_club(self._pruned_ms)
+
+    async def _keep_club(self, now_ms: int) -> None:
+        """Points that lapse, periods that end, codes that nobody used."""
+        await self._repeat(points.expire, now_ms, self._zone, LAPSED_LOTS)
+        await self._repeat(tiers.weigh, now_ms, self._zone, WEIGHED_MEMBERS)
+        await self._repeat(till_codes.clear, now_ms, CLEARED_CODES)
+
+    async def _repeat(self, change: Callable[..., Any], *args: Any) -> None:
+        """Make a change until it has nothing to do."""
+        more = True
+        while more:
+            more = bool(await self._store.write_bulk(change, *args))
+            await asyncio.sleep(self._pause_s)
+
+    async def _erase(self) -> None:
+        """Go on with the people who are being erased."""
+        with self._store.read() as txn:
+            identifiers = erasure.running(txn)
+        for identifier in identifiers:
+            await self._repeat(_erase_more, identifier, self._now_ms())
 
     # -- forgetting
 
@@ -110,6 +145,35 @@ class Upkeep:
             await self._sweep(retention.forget_messages, 0, horizon_ms)
             await self._sweep(_forget_faults, 0, horizon_ms)
             await self._forget_numbers()
+        if keep.texts_days:
+            await self._forget_words(now_ms - keep.texts_days * DAY_MS)
+        if self._daily_ms is None or abs(now_ms - self._daily_ms) >= DAY_MS:
+            await self._forget_proofs(now_ms)
+            self._daily_ms = now_ms
+        await self._write_head(now_ms)
+
+    async def _forget_words(self, horizon_ms: int) -> None:
+        """What was gone through stays gone through until the next start: else every hour would read everything."""
+        for step, args in (
+            (retention.forget_texts, ()),
+            (retention.forget_values, (campaigns.has_ended,)),
+            (retention.forget_received_texts, ()),
+        ):
+            await self._sweep(step, retention.place_of(self._worded_ms.get(step, 0)), horizon_ms, *args)
+            self._worded_ms[step] = horizon_ms
+
+    async def _forget_proofs(self, now_ms: int) -> None:
+        keep = self._keep
+        if keep.consents_days:
+            await self._sweep(_forget_consents, b"", now_ms - keep.consents_days * DAY_MS)
+        if keep.audit_days:
+            await self._repeat(audit.cut, now_ms - keep.audit_days * DAY_MS, self._budget.rows)
+
+    async def _write_head(self, now_ms: int) -> None:
+        """The last row of the audit log of the day that is over, beside the data."""
+        with self._store.read() as txn:
+            head = audit.daily_head(txn, now_ms)
+        await asyncio.to_thread(audit_heads.write_heads, self._store.directory / audit_heads.FILE, head)
 
     async def _sweep(self, step: Callable[..., Any], begin: int | bytes, *args: Any) -> None:
         after = begin
@@ -150,3 +214,11 @@ def _forget_marks(txn: Txn, after: bytes, now_ms: int, budget: Budget) -> bytes 
 
 def _forget_kept(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
     return sticky.forget(txn, after, horizon_ms, budget.rows)
+
+
+def _forget_consents(txn: Txn, after: bytes, horizon_ms: int, budget: Budget) -> bytes | None:
+    return consent.forget(txn, after, horizon_ms, budget.rows)
+
+
+def _erase_more(txn: Txn, identifier: int, now_ms: int) -> bool:
+    return erasure.step(txn, identifier, now_ms) is Left.MORE

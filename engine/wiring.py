@@ -15,6 +15,7 @@ from typing import Final
 from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.apps.router import router_of
 from engine.config import Limits, Settings
+from engine.crm import erasure, merging
 from engine.crm.gate import gate_with, judge_with
 from engine.crm.marketing import (
     campaigns,
@@ -55,9 +56,11 @@ from engine.crm.people import (
 from engine.crm.people.conditions import Condition
 from engine.crm.people.customer import Customer
 from engine.crm.people.suppressions import Suppressions
+from engine.errors import StoreError
 from engine.migration import MIGRATIONS
 from engine.modem.pool import ModemSettings, Pool
 from engine.rack import ModemView
+from engine.store import compaction
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
 from engine.traffic import (
@@ -135,6 +138,8 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *till_codes.TABLES,
     *house_days.TABLES,
     *greetings.TABLES,
+    *merging.TABLES,
+    *erasure.TABLES,
 )
 
 _UNLIMITED: Final = Limits()
@@ -353,13 +358,33 @@ class Engine:
         await self.scheduler.finish()
 
 
+def _cleaned(engine: Engine) -> Engine:
+    """The engine, on a data file that holds nothing of people who were erased: compacted, if anybody was since then.
+
+    Where that cannot be done now, what is asked for is served all the same, and the next start tries again.
+    """
+    with engine.store.read() as txn:
+        is_wanted = erasure.wants_compaction(txn, engine.store.compacted_ms())
+    if not is_wanted:
+        return engine
+    log.warning("somebody was erased: the data file is compacted")
+    engine.store.close()
+    try:
+        compaction.compact(engine.store.directory, now_ms=engine.now_ms())
+    except StoreError as error:
+        log.error("the data file still holds people who were erased: %s", error)
+    return Engine(engine.settings, engine.pepper, engine.clock)
+
+
 @asynccontextmanager
 async def running(settings: Settings, pepper: bytes, clock: Clock | None = None) -> AsyncIterator[Engine]:
     """An engine at work; leaving the context stops it in order.
 
     Raises StoreLocked, StoreVersion and StoreError where the data directory cannot be used.
     """
-    engine = Engine(settings, pepper, clock or Clock())
+    clock = clock or Clock()
+    engine = _cleaned(Engine(settings, pepper, clock))
+    upkeep = Upkeep(engine.store, engine.now_ms, settings.keep, zone=settings.house.time_zone)
     try:
         await engine.number_tokens()
         await engine.discard_broken_uploads()
@@ -369,7 +394,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.inbound.run(), name="inbound"),
                 tasks.create_task(engine.pool.run(), name="pool"),
                 tasks.create_task(engine.greeter.run(), name="greeter"),
-                tasks.create_task(Upkeep(engine.store, engine.now_ms, settings.keep).run(), name="upkeep"),
+                tasks.create_task(upkeep.run(), name="upkeep"),
             ]
             try:
                 yield engine

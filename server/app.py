@@ -27,6 +27,7 @@ from server.api import (
     modems,
     openapi,
     organisations,
+    privacy,
     regions,
     rewards,
     routes,
@@ -50,6 +51,7 @@ BODY_MOST: Final = 8 << 20  # octets of a body that is read whole; uploads are s
 ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *campaigns.ROUTES,
+    *privacy.ROUTES,
     *customers.ROUTES,
     *happenings.ROUTES,
     *tags.ROUTES,

@@ -258,6 +258,11 @@ def take_backup(
     console.print(f"Backed up to {target}: {manifest.octets:,} octets.", markup=False, soft_wrap=True)
     key = files.key_path(config, settings)
     console.print(f"The key file {key} is not in it: keep a copy of it elsewhere.", markup=False, soft_wrap=True)
+    heads = folder / audit_heads.FILE
+    if heads.exists():
+        # They prove the log only where whoever has the data cannot reach them.
+        said = f"The heads of the audit log are not in it: copy {heads} elsewhere."
+        console.print(said, markup=False, soft_wrap=True)
 
 
 @app.command("restore")
@@ -286,7 +291,7 @@ def compact(config: ConfigFile = None, data: DataFolder = None) -> None:
     """Write the data file anew without the room that is free in it: while no server runs, with room for the copy."""
     folder = _existing(_settings(config, data))
     with _progress("compacting") as progress:
-        sizes = compaction.compact(folder, progress)
+        sizes = compaction.compact(folder, progress, Clock().now_ms())
     said = f"Compacted {folder}: {sizes.before:,} octets before, {sizes.after:,} octets after."
     console.print(said, markup=False, soft_wrap=True)
 

@@ -5,7 +5,9 @@ Rules of this file:
 1. The copy is written beside, flushed, and compared entry by entry.  Only then it takes the name of the data, at once:
    whoever opens the directory finds the one or the other, whole.
 2. What broke off is another file, which the next opening clears away.
-3. Nobody may have the data open meanwhile: not for writing, and when the names change not for reading either.  LMDB
+3. The copy is made entry by entry, not page by page: LMDB leaves what was erased in the room behind a value that has a
+   page of its own, and its own compacting copy takes that along.
+4. Nobody may have the data open meanwhile: not for writing, and when the names change not for reading either.  LMDB
    tells readers and writers of each other through a file that knows nothing of a second data file.
 """
 
@@ -14,6 +16,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,8 +26,11 @@ from engine.errors import StoreError, StoreLocked
 from engine.store import backup
 from engine.store.backup import Progress, nobody
 from engine.store.disk import COMPACTED_FILE, DATA_FILE, READERS_FILE, hold_data, lock, of_lmdb, of_system
+from engine.store.environment import COMPACTED, MAP_SIZE, META, Store
+from engine.store.table import Txn
 
 _TABLES_MOST: Final = 512
+_ENTRIES: Final = 5_000  # written together
 
 
 class Sizes(NamedTuple):
@@ -34,8 +40,10 @@ class Sizes(NamedTuple):
     after: int
 
 
-def compact(directory: Path, progress: Progress = nobody) -> Sizes:
+def compact(directory: Path, progress: Progress = nobody, now_ms: int = 0) -> Sizes:
     """Write the data file anew, as small as it can be; its size before and after.
+
+    Nothing that was removed or overwritten is in it any more; `now_ms` is kept in it, as when that was so.
 
     Raises StoreLocked where anybody has the directory open, StoreVersion where it is not of the present schema,
     StoreFull where the disk has no room for the copy, StoreError; then the data is as it was.
@@ -53,6 +61,8 @@ def compact(directory: Path, progress: Progress = nobody) -> Sizes:
             try:
                 _write(directory, copy, progress)
                 _compare(path, copy)
+                if now_ms:
+                    _stamp(directory, copy, now_ms)
                 after = copy.stat().st_size
                 _swap(directory, path, copy)
             except BaseException:
@@ -71,9 +81,53 @@ def _write(directory: Path, copy: Path, progress: Progress) -> None:
         if (kept.st_uid, kept.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
         os.fchmod(file.fileno(), stat.S_IMODE(kept.st_mode))
-        digest = backup.copy_out(directory, file, progress)
-    if backup.digest_of(copy) != digest:
-        raise StoreError(f"{copy} does not hold what was written to it: the disk is not to be trusted")
+    Store(directory, (), read_only=True).close()  # of a schema that is known
+    try:
+        with _opened(directory / DATA_FILE) as (of_data, data), _writing(copy) as made:
+            _rewrite(of_data, data, made, progress)
+    except lmdb.Error as error:
+        raise of_lmdb(error, directory) from error
+    size = copy.stat().st_size
+    progress(size, size)
+
+
+def _rewrite(of_data: lmdb.Transaction, data: lmdb.Environment, made: lmdb.Environment, progress: Progress) -> None:
+    """All in one transaction, which frees no page on its way."""
+    most = (int(data.info()["last_pgno"]) + 1) * int(data.stat()["psize"])
+    names = _names(of_data, data)
+    handles = {name: made.open_db(name) for name in names}
+    done = 0
+    with made.begin(write=True) as txn:
+        for name in names:
+            entries = iter(of_data.cursor(db=data.open_db(name, of_data, create=False)))
+            with txn.cursor(db=handles[name]) as cursor:
+                while some := list(islice(entries, _ENTRIES)):
+                    cursor.putmulti(some, append=True)
+                    done += sum(len(key) + len(value) for key, value in some)
+                    progress(min(done, most), most)
+
+
+@contextmanager
+def _writing(copy: Path) -> Iterator[lmdb.Environment]:
+    """The copy as an environment that nobody else knows; durable when the block has ended."""
+    environment = lmdb.open(
+        str(copy), subdir=False, lock=False, sync=False, map_size=MAP_SIZE, max_dbs=_TABLES_MOST, mode=0o600
+    )
+    try:
+        yield environment
+        environment.sync(True)
+    finally:
+        environment.close()
+
+
+def _stamp(directory: Path, copy: Path, now_ms: int) -> None:
+    try:
+        with _writing(copy) as made:
+            handles = {META.name: made.open_db(META.name.encode())}
+            with made.begin(write=True) as raw:
+                META.put(Txn(raw, handles), COMPACTED, now_ms)
+    except lmdb.Error as error:
+        raise of_lmdb(error, directory) from error
 
 
 def _compare(path: Path, copy: Path) -> None:

@@ -66,6 +66,7 @@ RESERVE_OCTETS: Final = 4 << 20
 
 META: Final = Table("meta", int, "B")
 SCHEMA: Final = 0
+COMPACTED: Final = 1  # when the data file was written anew last, epoch milliseconds
 
 OWN_TABLES: Final[tuple[Keyed, ...]] = (META, LAST)
 
@@ -249,6 +250,11 @@ class Store:
             self._env.copyfd(descriptor, compact=True)
         except lmdb.Error as error:
             raise StoreError(f"{self.directory} cannot be copied: {error}") from error
+
+    def compacted_ms(self) -> int:
+        """When nothing was left in the data file of what had been removed by then; 0 for never."""
+        with self.read() as txn:
+            return META.find(txn, COMPACTED) or 0
 
     @property
     def octets_most(self) -> int:

@@ -15,6 +15,7 @@ Knows no noun: the caller says what a key and an id are.
 """
 
 import heapq
+import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final, NamedTuple, cast
@@ -33,6 +34,7 @@ _FAN_IN_BITS: Final = 3
 _SCANNED_PAGES: Final = 32
 
 _ALL: Final = (1 << 64) - 1
+_PAIR: Final = struct.Struct("<QQ")
 
 # Where a run stands.
 _UNPUBLISHED: Final = 0
@@ -253,6 +255,38 @@ class Runs:
         sources = [run for run in old_runs if _tier(run.head) == tier][:FAN_IN]
         self._step(txn, self._begin(txn, published, sources, before_id, turn), pages, spared)
         return True
+
+    def drop(self, txn: Txn, key: int) -> int:
+        """Drop every pair of `key` from the published runs; how many those were.
+
+        Raises Conflict while a merge is under way: its floor may stand at the key.
+        """
+        published = self._published(txn)
+        if any(run.head.into or run.head.is_open for run in published):
+            raise Conflict(f"{self._pages.name}: a merge is under way")
+        wanted, dropped = key.to_bytes(8, "big"), 0
+        for kind, number, head in published:
+            prefix = _prefix(kind, number)
+            stored: list[_Stored] = []
+            for place, page in self._pages._scan(txn, prefix, prefix + wanted + bytes(8)):
+                stored.append((place, page))
+                if place[9:17] != wanted:
+                    break
+            pairs = _runs.blend(self._pages.name, [(b"", stored)], b"") if stored else []
+            left = [pair for pair in pairs if pair[0] != key]
+            if len(left) == len(pairs):
+                continue
+            packed, _, _ = _runs.pack(b"".join(_PAIR.pack(*pair) for pair in left))
+            self._remove_pages(txn, [place for place, _ in stored])
+            self._put_pages(txn, kind, number, packed)
+            gone = len(pairs) - len(left)
+            dropped += gone
+            if head.pairs > gone:
+                fewer = msgspec.structs.replace(head, pairs=head.pairs - gone)
+                self._heads.put(txn, (_PUBLISHED, kind, number), fewer)
+            else:
+                self._heads.remove(txn, (_PUBLISHED, kind, number))
+        return dropped
 
     def _begin(self, txn: Txn, published: list[_Run], sources: list[_Run], horizon: int = 0, turn: int = 0) -> _Merge:
         number = 1 + max((run.number for run in published if run.kind == _MERGED), default=0)

@@ -89,7 +89,7 @@ def take(txn: Txn, sim: int, report: Report, now_ms: int) -> None:
 def _is_flying(txn: Txn, sim: int, report: Report) -> bool:
     """Whether a part to that recipient has an intent on the SIM and no outcome."""
     if txn.beside is not None:
-        return any(_same(report.recipient, number) for number in txn.beside.numbers_of(sim))
+        return any(is_same(report.recipient, number) for number in txn.beside.numbers_of(sim))
     return any(intent.sim == sim and _could_mean(txn, report, key[0]) for key, intent in INTENTS.scan(txn))
 
 
@@ -111,7 +111,7 @@ def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
 
     It must not prove another part to the same recipient.
     """
-    for number in {row.number for _, _, row in unproven.on(txn, sim) if _same(report.recipient, row.number)}:
+    for number in {row.number for _, _, row in unproven.on(txn, sim) if is_same(report.recipient, row.number)}:
         for identifier in messages.of_number(txn, number):
             message = messages.find(txn, identifier)
             for part in message.parts if message is not None else ():
@@ -122,7 +122,7 @@ def _is_repeat(txn: Txn, sim: int, report: Report, at_ms: int) -> bool:
 
 def _could_mean(txn: Txn, report: Report, message_id: int) -> bool:
     message = messages.find(txn, message_id)
-    return message is not None and _same(report.recipient, message.number)
+    return message is not None and is_same(report.recipient, message.number)
 
 
 def _apply(txn: Txn, expected: Expected, report: Report, now_ms: int) -> None:
@@ -152,7 +152,7 @@ def _expected(txn: Txn, sim: int, report: Report, at_ms: int) -> Expected | None
     best: tuple[int, Expected] | None = None
     for key, reference in REFERENCES.scan(txn, sim, report.reference):
         _, _, number, sent_ms = key
-        if not _same(report.recipient, number):
+        if not is_same(report.recipient, number):
             continue
         distance = abs(sent_ms - at_ms)
         if best is None or distance < best[0]:
@@ -174,7 +174,7 @@ def _unproven(txn: Txn, sim: int, report: Report) -> list[Candidate]:
             if is_believed and row.following >= 0:
                 alike = min(alike, (row.following - row.after - 1) % 256)
             could_be = row.after < 0 or (report.reference - row.after - 1) % 256 < alike
-        if could_be and _same(report.recipient, row.number):
+        if could_be and is_same(report.recipient, row.number):
             candidates.append((identifier, index, row))
     return candidates
 
@@ -217,7 +217,7 @@ def _rule_out(txn: Txn, sim: int, candidates: list[Candidate], now_ms: int) -> N
             for identifier, index, row in unproven.on(txn, sim)
             if row.reference < 0
             and (row.sent, row.after, row.following) == between
-            and not any(_same(recipient, row.number) for recipients in told.values() for recipient in recipients)
+            and not any(is_same(recipient, row.number) for recipients in told.values() for recipient in recipients)
         ]
         intents.wait_again(txn, sim, others, now_ms)
 
@@ -237,7 +237,8 @@ def _prove(txn: Txn, sim: int, candidate: Candidate, report: Report, at_ms: int,
     _apply(txn, ((sim, report.reference, message.number, at_ms), Reference(identifier, index)), report, now_ms)
 
 
-def _same(recipient: str, number: int) -> bool:
+def is_same(recipient: str, number: int) -> bool:
+    """Whether a report's recipient is that number, in whichever form the network writes it."""
     full = numbers.from_key(number)
     if recipient == full:
         return True

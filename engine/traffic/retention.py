@@ -24,7 +24,7 @@ import msgspec
 
 from engine.store import ids
 from engine.store.table import Keyed, Table, Txn
-from engine.traffic import messages, slots
+from engine.traffic import messages, sheets, slots
 from engine.traffic.events import EVENTS
 from engine.traffic.inbound import UNREADABLE
 from engine.traffic.inbox import BY_ORIGINATOR, RECEIVED, Progress, key_of
@@ -235,6 +235,69 @@ def _forget_references(txn: Txn, place: Place, states: bytes, left: _Left) -> No
         if states[number - place.row] in (State.SENT, State.UNDELIVERED):
             _expect_no_report(txn, row.number, slots.part_of(slots.find(txn, place.group, number)))
             left.spend(1, 1)
+
+
+# -- words
+
+
+def place_of(horizon_ms: int) -> int:
+    """The place behind which the first step begins that looks at nothing from before the horizon."""
+    return max(0, _before(horizon_ms) - 1)
+
+
+def forget_texts(txn: Txn, after: int, horizon_ms: int, budget: Budget = BUDGET) -> int | None:
+    """Take the text out of messages with a record that ended before the horizon; times and states stay."""
+    left = _Left(budget)
+    doomed: list[Message] = []
+    place: int | None = None
+    for (identifier,), message in MESSAGES.scan(txn, after=after):
+        if identifier >= _before(horizon_ms):
+            break
+        left.spend(1)
+        if message.text and message.updated_ms < horizon_ms and _has_ended(message):
+            doomed.append(message)
+            left.spend(0, 1)
+        if left.is_spent:
+            place = identifier
+            break
+    for message in doomed:
+        MESSAGES.put(txn, message.id, msgspec.structs.replace(message, text=""))
+    return place
+
+
+def forget_values(txn: Txn, after: int, horizon_ms: int, has_ended: HasEnded, budget: Budget = BUDGET) -> int | None:
+    """Take what was said to each alone out of the rows of groups that ended before the horizon."""
+    left = _Left(budget)
+    while not left.is_spent:
+        found = next(PLACES.scan(txn, after=after), None)
+        if found is None or found[0][0] >= _before(horizon_ms):
+            return None
+        (after,), place = found
+        left.spend(1)
+        if has_ended(txn, place.group, horizon_ms):
+            sheets.forget_values(txn, place.group, place.row)
+            left.spend(place.count // 4, 2)
+    return after
+
+
+def forget_received_texts(txn: Txn, after: int, horizon_ms: int, budget: Budget = BUDGET) -> int | None:
+    """Take the text out of what came in before the horizon and was acted upon."""
+    left = _Left(budget)
+    doomed = []
+    place: int | None = None
+    for (identifier,), received in RECEIVED.scan(txn, after=after):
+        if identifier >= _before(horizon_ms):
+            break
+        left.spend(1)
+        if received.text and received.progress is not Progress.ASSEMBLED:
+            doomed.append(received)
+            left.spend(0, 1)
+        if left.is_spent:
+            place = identifier
+            break
+    for received in doomed:
+        RECEIVED.put(txn, received.id, msgspec.structs.replace(received, text=""))
+    return place
 
 
 # -- the number index

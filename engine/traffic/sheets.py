@@ -146,6 +146,43 @@ def discard(txn: Txn, group: int, row: int, limit: int) -> int:
     return len(gone)
 
 
+def blank(txn: Txn, group: int, number: int) -> None:
+    """Write the sheet of row `number` anew without who that row is about: no number, reference, language or values.
+
+    The row keeps its place, its id and its slot.  Raises RecordBroken.
+    """
+    begun = SHEETS.at_or_before(txn, (group, number))
+    if begun is not None and begun[0][0] == group:
+        (_, start), octets = begun
+        _rewrite(txn, group, start, octets, lambda place: _NOTHING if place == number else _ALL)
+
+
+def forget_values(txn: Txn, group: int, first: int) -> None:
+    """Write the sheet that begins with row `first` anew without the values of its rows.  Raises RecordBroken."""
+    octets = SHEETS.find(txn, (group, first))
+    if octets is not None:
+        _rewrite(txn, group, first, octets, lambda _: _NO_VALUES)
+
+
+_ALL: Final = 2
+_NO_VALUES: Final = 1
+_NOTHING: Final = 0
+
+
+def _rewrite(txn: Txn, group: int, start: int, octets: bytes, kept: Callable[[int], int]) -> None:
+    made = Sheet()
+    for place, (key, reference, language, values) in enumerate(_checked(octets, group, rows), start):
+        what = kept(place)
+        # The names stay: columns are in the order of those who had them first.
+        names = [name.encode() for name in values or {}]
+        said = [value.encode() if what == _ALL else b"" for value in (values or {}).values()]
+        whole = (0, b"", b"") if what == _NOTHING else (key, reference.encode(), language.encode())
+        made.put(*whole, names, said)
+    closed = made.closed(_checked(octets, group, first_id))
+    if closed != octets:
+        SHEETS.put(txn, (group, start), closed)
+
+
 def _checked(octets: bytes, group: int, read: Callable[[bytes], T]) -> T:
     try:
         return read(octets)

@@ -7,10 +7,11 @@ from aiohttp import web
 
 from engine import numbers
 from engine.access.caller import Caller
+from engine.crm import merging
 from engine.crm.marketing import members
-from engine.crm.people import agreement, consent, customers, references
+from engine.crm.people import agreement, consent, customers, references, suppressions
 from engine.crm.people.consent import Consent, Status
-from engine.crm.people.customer import Customer, Lifecycle
+from engine.crm.people.customer import Customer, Lifecycle, numbers_of
 from engine.crm.people.customers import Sought
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
@@ -23,11 +24,11 @@ from server.shapes import customers as shapes
 
 
 async def create(request: web.Request) -> web.Response:
-    """A new customer; one person per number."""
+    """A new customer; one person per number.  409 `erased` where its holder was, who comes back only by a text."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewCustomer)
     country = engine.settings.house.country or None
-    return await made(request, _created, _create, body, country, engine.now_ms(), caller_of(request))
+    return await made(request, _created, _create, body, country, engine.pepper, engine.now_ms(), caller_of(request))
 
 
 def _created(_txn: Txn, view: shapes.CustomerView) -> web.Response:
@@ -35,11 +36,13 @@ def _created(_txn: Txn, view: shapes.CustomerView) -> web.Response:
 
 
 def _create(
-    txn: Txn, body: shapes.NewCustomer, country: str | None, now_ms: int, caller: Caller
+    txn: Txn, body: shapes.NewCustomer, country: str | None, pepper: bytes, now_ms: int, caller: Caller
 ) -> shapes.CustomerView:
     changes = shapes.changes_of(txn, body, country, now_ms)
     changes["attrs"] = {number: value for number, value in changes.get("attrs", {}).items() if value is not None}
     record = Customer(0, **changes)
+    for number in numbers_of(record):
+        suppressions.refuse_erased(txn, pepper, number)
     customers.require_complete(txn, record)
     return shapes.view(txn, customers.add(txn, record, now_ms, actor_of(caller)), caller, whole=True)
 
@@ -86,18 +89,23 @@ def _page(txn: Txn, caller: Caller, found: list[Customer], last: int) -> web.Res
 
 
 async def get(request: web.Request) -> web.Response:
-    """One customer, with the newest word on each purpose; `with=sources` tells where each value came from."""
+    """One customer, with the newest word on each purpose; `with=sources` tells where each value came from.
+
+    The id of a record that was merged into another leads to that one, as `Content-Location` says.
+    """
     wire.known_query(request, "with")
     beside = request.query.get("with", "")
     if beside not in ("", "sources"):
         raise Invalid(InvalidParam("with", "is not sources"))
     identifier = _id_of(request)
     with request.app[ENGINE].store.read() as txn:
-        record = customers.require(txn, identifier)
+        record = customers.require(txn, merging.survivor(txn, identifier))
         sources = shapes.sources_of(customers.sources_of(txn, record)) if beside else msgspec.UNSET
         view = shapes.view(
             txn, record, caller_of(request), whole=True, said=shapes.newest(txn, record.number), sources=sources
         )
+    if record.id != identifier:
+        return wire.reply(view, ETag=f'"{record.version}"', Content_Location=f"/v1/customers/{view.id}")
     return wire.reply(view, ETag=f'"{record.version}"')
 
 
@@ -111,8 +119,15 @@ async def change(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), shapes.CustomerChange)
     country = engine.settings.house.country or None
     view = await engine.store.write(
-        _change, _id_of(request), body, wire.version_of(request), country, engine.now_ms(), caller_of(request)
-    )  # fmt: skip
+        _change,
+        _id_of(request),
+        body,
+        wire.version_of(request),
+        country,
+        engine.pepper,
+        engine.now_ms(),
+        caller_of(request),
+    )
     return wire.reply(view, ETag=f'"{view.version}"')
 
 
@@ -122,11 +137,14 @@ def _change(
     body: shapes.CustomerChange,
     version: int | None,
     country: str | None,
+    pepper: bytes,
     now_ms: int,
     caller: Caller,
 ) -> shapes.CustomerView:
-    customers.require(txn, identifier)
+    old = customers.require(txn, identifier)
     changes = shapes.changes_of(txn, body, country, now_ms)
+    for number in {changes.get("number", old.number), *changes.get("numbers", ())} - {*numbers_of(old)}:
+        suppressions.refuse_erased(txn, pepper, number)
     changed = customers.change(txn, identifier, changes, version, now_ms, actor_of(caller))
     members.renumber(txn, identifier, changed.number)
     return shapes.view(txn, changed, caller, whole=True)

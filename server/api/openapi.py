@@ -33,6 +33,7 @@ PREFIXES: Final = {
     "teams": "tea",
     "webhooks": "whk",
     "greetings": "grt",
+    "erasures": "era",
 }
 # Parameters that mean the same wherever they stand.
 _QUERY: Final[dict[str, dict[str, Any]]] = {

@@ -58,6 +58,7 @@ def test_the_defaults_are_possible() -> None:
         (Settings(keep=Keep(received_days=36_501)), "keep.received_days"),
         (Settings(keep=Keep(events_days=-1)), "keep.events_days"),
         (Settings(webhooks=Webhooks(("localhost",))), "webhooks.allow_private"),
+        (Settings(keep=Keep(consents_days=100)), "keep.consents_days"),
     ],
 )
 def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 
 from engine import proof
 from engine.access import replays
+from engine.access.caller import SYSTEM
 from engine.config import Keep
-from engine.crm.marketing import campaigns, uploads
+from engine.crm import erasure
+from engine.crm.marketing import campaigns, loyalty, points, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
-from engine.crm.people import customers
+from engine.crm.marketing.loyalty import EarnRule, Programme
+from engine.crm.people import agreement, audit, audit_heads, consent, customers
+from engine.crm.people.audit import By
+from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import Customer
+from engine.crm.people.member import MEMBERS
 from engine.store.environment import Store
 from engine.store.table import Txn
-from engine.traffic import inbound, inbox, intents, messages, receipts, retention
+from engine.traffic import inbound, inbox, intents, messages, receipts, retention, sheets
 from engine.traffic.events import EVENTS
 from engine.traffic.inbox import RECEIVED, Progress, Received
 from engine.traffic.message import Message, Pick, State
@@ -270,6 +276,89 @@ def test_by_default_only_events_go(store: Store) -> None:
     before = counted(store)
     forget(store, Keep(), NOW_MS + 4000 * DAY_MS)
     assert counted(store) == {**before, "events": 1}
+
+
+# -- words, proofs, and what a club wants every minute
+
+
+def test_words_go_before_messages_do_and_what_they_were_about_stays(proven: Proven) -> None:
+    over = stage.running(proven, [stage.row(values={"name": "Ann"})], "Dear {name}")
+    going = stage.running(proven, [stage.row(values={"name": "Bob"})], "Dear {name}")
+    alone = proven.write_now(messages.enqueue, Message(0, 49, "secret"), NOW_MS).id
+    waiting = proven.write_now(messages.enqueue, Message(0, 49, "secret", expires_ms=NOW_MS + 900 * DAY_MS), NOW_MS).id
+    proven.write_now(messages.cancel, alone, NOW_MS)
+    proven.write_now(campaigns.cancel, over, NOW_MS)
+    text = proven.write_now(inbox.add, Received(0, "+49", SIM, "secret", NOW_MS), NOW_MS)
+    proven.write_now(inbox.mark_routed, text, Progress.ROUTED, "person")
+    before = counted(proven)
+    forget(proven, Keep(events_days=0), NOW_MS + 729 * DAY_MS, Budget(1, 1))
+    with proven.read() as txn:
+        assert MESSAGES.get(txn, alone).text == "secret"
+    forget(proven, Keep(events_days=0), NOW_MS + 731 * DAY_MS, Budget(1, 1))
+    assert counted(proven) == before
+    with proven.read() as txn:
+        assert (MESSAGES.get(txn, alone).text, MESSAGES.get(txn, alone).number) == ("", 49)
+        assert MESSAGES.get(txn, waiting).text == "secret"
+        assert RECEIVED.get(txn, text.id).text == ""
+        said = [[row.values for _, row in sheets.read_rows(txn, group, 0, 1)] for group in (over, going)]
+    assert said == [[{"name": ""}], [{"name": "Bob"}]]
+
+
+def test_a_consent_goes_three_years_after_it_ended_and_never_comes_back_by_that(store: Store) -> None:
+    def say(txn: Txn, number: int, *said: tuple[Status, int]) -> None:
+        for status, day in said:
+            agreement.add(txn, number, "marketing", Consent(status, "web", "page", NOW_MS + day * DAY_MS))
+
+    store.write_now(say, 1, (Status.GRANTED, 0))
+    store.write_now(say, 2, (Status.GRANTED, 0), (Status.WITHDRAWN, 100))
+    store.write_now(say, 3, (Status.GRANTED, 0), (Status.WITHDRAWN, 1))
+    # The clock was set back between the two.
+    store.write_now(say, 4, (Status.GRANTED, 90), (Status.WITHDRAWN, 1))
+    forget(store, Keep(), NOW_MS + 1_098 * DAY_MS, Budget(1, 1))
+    with store.read() as txn:
+        left = {number: [row.status.value for _, _, row in consent.history(txn, number)] for number in (1, 2, 3, 4)}
+    assert left == {1: ["granted"], 2: ["granted", "withdrawn"], 3: [], 4: []}
+
+
+def test_the_audit_log_is_cut_and_its_last_row_of_a_day_stands_beside_the_data(store: Store) -> None:
+    by = By(SYSTEM, "system", bytes(32))
+    for day in (0, 0, 1):
+        store.write_now(audit.append, by, "role.changed", "rol_1", NOW_MS + day * DAY_MS)
+    forget(store, Keep(), NOW_MS + DAY_MS)
+    heads = audit_heads.read(store.directory / audit_heads.FILE)
+    assert not isinstance(heads, audit.Broken)
+    assert [head.number for head in heads] == [2]
+    forget(store, Keep(), NOW_MS + 1_097 * DAY_MS)
+    with store.read() as txn:
+        assert audit.AUDIT.count(txn) == 1
+        assert audit_heads.walk(store.directory / audit_heads.FILE).step(txn, 10) is False
+
+
+async def test_every_minute_the_club_is_kept_and_an_erasure_goes_on(store: Store) -> None:
+    by = By(SYSTEM, "system", bytes(32))
+    person = store.write_now(customers.add, Customer(0, 49), NOW_MS)
+    await store.write(loyalty.replace, Programme((EarnRule("visit", 1),), valid_months=1), None, NOW_MS)
+    await store.write(points.enrol, person.id, "till", NOW_MS, "UTC")
+    await store.write(points.earn, person.id, 10, "O1", "till", NOW_MS, "UTC")
+    other = await store.write(customers.add, Customer(0, 50), NOW_MS)
+    sent = await store.write(messages.enqueue, Message(0, 50, "x"), NOW_MS)
+    _, challenge = await store.write(erasure.ask, other.id, NOW_MS, by)
+    begun = (await store.write(erasure.confirm, other.id, challenge, NOW_MS, by)).erasure
+    now_ms = NOW_MS + 400 * DAY_MS
+    running = asyncio.create_task(Upkeep(store, lambda: now_ms, Keep(), 0.0).run())
+
+    def is_done() -> bool:
+        with store.read() as txn:
+            return MEMBERS.get(txn, person.id).balance == 0 and not erasure.running(txn)
+
+    async with asyncio.timeout(5):
+        while not is_done():  # noqa: ASYNC110 - what is asked for tells nobody
+            await asyncio.sleep(0.005)
+    running.cancel()
+    with store.read() as txn:
+        assert erasure.get(txn, begun.id).state is erasure.State.DONE
+        assert MESSAGES.get(txn, sent.id).number == 0
+        assert list(proof.differences(txn)) == []
 
 
 # -- a month

@@ -310,6 +310,17 @@ def void(txn: Txn, identifier: int, by: str, reason: str, now_ms: int) -> Coupon
     return new
 
 
+def hand_over(txn: Txn, customer: int, to: int) -> int:
+    """Make all coupons of a customer another's, or with 0 nobody's; how many those were."""
+    found = list(BY_CUSTOMER.scan(txn, customer))
+    for _, identifier in found:
+        BY_CUSTOMER.remove(txn, customer, identifier)
+        COUPONS.put(txn, identifier, msgspec.structs.replace(COUPONS.get(txn, identifier), customer=to))
+        if to:
+            BY_CUSTOMER.add(txn, to, identifier)
+    return len(found)
+
+
 # -- reading
 
 

@@ -129,6 +129,32 @@ def history(txn: Txn, member: int, before: tuple[int, int] | None, limit: int) -
     return [((member, place[1], place[2]), row) for place, row in found]
 
 
+def move(txn: Txn, member: int, to: int) -> None:
+    """Make the rows and the lots of a member another's who has none."""
+    for (_, day, lot), left in list(LOTS.scan(txn, member)):
+        LOTS.remove(txn, (member, day, lot))
+        LOTS.put(txn, (to, day, lot), left)
+        if LAPSES.remove(txn, day, member, lot):
+            LAPSES.add(txn, day, to, lot)
+    for (_, at_ms, number), row in list(POINTS.scan(txn, member)):
+        POINTS.remove(txn, (member, at_ms, number))
+        POINTS.put(txn, (to, at_ms, number), row)
+        mark = Mark(to, at_ms, number)
+        if row.ref and _marked(txn, row.kind, row.ref) == (member, at_ms, number):
+            REFS.put(txn, _digest(row.kind, row.ref), mark)
+        by_place = find_reversal(txn, (member, at_ms, number))
+        if by_place is not None:
+            REFS.remove(txn, _digest("reversed", repr((member, at_ms, number))))
+            mark_reversed(txn, (to, at_ms, number), (to, *by_place[1:]))
+
+
+def forget_reasons(txn: Txn, member: int) -> None:
+    """Take the words of people out of a member's rows: what was given, taken and for what stays."""
+    for key, row in list(POINTS.scan(txn, member)):
+        if row.reason:
+            POINTS.put(txn, key, msgspec.structs.replace(row, reason=""))
+
+
 class Account:
     """A member's points inside one change: what has lapsed is gone, periods that have ended are decided.
 

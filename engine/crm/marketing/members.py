@@ -144,6 +144,34 @@ def renumber(txn: Txn, customer: int, number: int) -> bool:
     return True
 
 
+def hand_over(txn: Txn, customer: int, to: int, number: int, now_ms: int) -> None:
+    """The card of one customer is another's, who has none and whose telephone number is `number`.  Raises NotFound."""
+    old = get(txn, customer)
+    _leave(txn, customer, old)
+    BY_NUMBER.remove(txn, int(old.number))
+    BY_NUMBER.add(txn, int(old.number), to)
+    new = msgspec.structs.replace(
+        old, last_digits=_digits_of(number), updated_ms=now_ms, version=old.version + 1
+    )  # fmt: skip
+    save(txn, to, None, new)
+
+
+def _leave(txn: Txn, customer: int, old: Member) -> None:
+    MEMBERS.remove(txn, customer)
+    PERIODS.remove(txn, old.tier_until, customer)
+    BY_LAST_DIGITS.remove(txn, old.last_digits, customer)
+
+
+def anonymise(txn: Txn, customer: int, now_ms: int) -> None:
+    """Close the card of a person who is erased: what stays is a number of ours and its points."""
+    old = MEMBERS.find(txn, customer)
+    if old is None:
+        return
+    if old.state is not State.CLOSED:
+        old = move(txn, customer, State.CLOSED, None, now_ms)
+    save(txn, customer, old, msgspec.structs.replace(old, last_digits=0, join_code="", reason=""))
+
+
 def require(member: Member, *states: State) -> None:
     """Raises Conflict `member_pending`, `member_suspended` or `member_closed` where he is in none of `states`."""
     if member.state not in states:

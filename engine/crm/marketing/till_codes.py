@@ -94,6 +94,13 @@ def clear(txn: Txn, now_ms: int, limit: int) -> int:
     return len(over)
 
 
+def withdraw(txn: Txn, member: int) -> None:
+    """The code that a member has, if any, is worth nothing from now on."""
+    key = OF_MEMBER.find(txn, member)
+    if key is not None:
+        _remove(txn, key, CODES.get(txn, key))
+
+
 def _remove(txn: Txn, key: bytes, found: TillCode) -> None:
     CODES.remove(txn, key)
     OF_MEMBER.remove(txn, found.member)

@@ -1,7 +1,8 @@
 """The heads of the audit log: the last row of each day, in a file beside the data.
 
 Whoever cuts the log short, or writes all of it anew with hashes that fit, must do as much to this file, and to every
-copy of it.  A line a day: the day, the row's number, its id, its hash.
+copy of it.  A line a day: the day, the row's number, its id, its hash.  It is no part of a backup: it belongs where
+whoever has the data does not come.
 """
 
 import contextlib

@@ -58,6 +58,22 @@ def history(txn: Txn, number: int) -> list[tuple[str, int, Consent]]:
     return [(PURPOSES[key[1]], key[2], row) for key, row in CONSENTS.scan(txn, number)]
 
 
+def forget(txn: Txn, after: bytes, horizon_ms: int, rows: int) -> bytes | None:
+    """Remove rows that ended before the horizon, of so many behind the packed key `after`; where to go on, or None.
+
+    A row ends when a newer one says otherwise, and one that grants nothing with itself.  What is granted stays.
+    """
+    found = CONSENTS.stretch(txn, after, rows + 1)
+    told = [(CONSENTS.layout.unpack(key), CONSENTS.decode(CONSENTS.layout.unpack(key), value)) for key, value in found]
+    for place, (key, row) in enumerate(told[:rows]):
+        newer = told[place + 1][1] if place + 1 < len(told) and told[place + 1][0][:2] == key[:2] else None
+        # What follows a row is asked first: else a clock that was set back could leave the grant without its end.
+        has_ended = newer.at_ms < horizon_ms if newer is not None else row.status is not Status.GRANTED
+        if has_ended and (newer is not None or row.at_ms < horizon_ms):
+            CONSENTS.remove(txn, key)
+    return found[rows - 1][0] if len(found) > rows else None
+
+
 def is_granted(txn: Txn, number: int, purpose: str) -> bool:
     """Whether texts of `purpose` may go to `number`."""
     if purpose not in NEEDED:

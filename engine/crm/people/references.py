@@ -5,6 +5,7 @@ from typing import Final
 from engine.store.table import Table, Txn
 
 CUSTOMER: Final = "C"
+ERASURE: Final = "E"
 
 LAST: Final = Table("last_references", int, "s")  # letter -> the last number given
 

@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 
 from engine._suppressed import Suppressed
+from engine.errors import Conflict
 from engine.store.environment import Store
 from engine.store.table import Line, Note, Txn
 
+ERASED: Final = "erased"
 REASONS: Final = ("stop_all", "erased", "bad_number", "complaint", "legal")
 
 
@@ -57,11 +59,23 @@ def add(txn: Txn, pepper: bytes, number: int, reason: str, now_ms: int) -> bool:
     return True
 
 
+def mark_erased(txn: Txn, pepper: bytes, number: int, now_ms: int) -> None:
+    """Suppress the number of somebody who was erased, whatever it was suppressed for before."""
+    SUPPRESSIONS.put(txn, digest(pepper, number), Suppression(ERASED, now_ms))
+
+
+def refuse_erased(txn: Txn, pepper: bytes, number: int) -> None:
+    """Raises Conflict `erased` where the number's holder was erased: only he brings himself back, by a text to us."""
+    found = find(txn, pepper, number)
+    if found is not None and found.reason == ERASED:
+        raise Conflict("whoever has this number was erased, and comes back only by a text of their own", code=ERASED)
+
+
 def lift(txn: Txn, pepper: bytes, number: int) -> bool:
-    """Take a `stop_all` away, at the person's own wish; False where there was none, or it has another reason."""
+    """Take a `stop_all` or an `erased` away, at the person's own wish; False where there is none, or another reason."""
     key = digest(pepper, number)
     found = SUPPRESSIONS.find(txn, key)
-    return found is not None and found.reason == "stop_all" and SUPPRESSIONS.remove(txn, key)
+    return found is not None and found.reason in ("stop_all", ERASED) and SUPPRESSIONS.remove(txn, key)
 
 
 class Suppressions:

@@ -206,7 +206,7 @@ def test_yes_is_said_once(store: Store) -> None:
 
 
 def test_start_lifts_no_other_suppression(store: Store) -> None:
-    store.write_now(suppressions.add, PEPPER, NUMBER, "erased", NOW_MS)
+    store.write_now(suppressions.add, PEPPER, NUMBER, "legal", NOW_MS)
     hear(store, "START")
     assert is_suppressed(store)
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import lmdb
 import pytest
@@ -21,6 +22,7 @@ from engine.store.environment import META, SCHEMA, Store
 from engine.store.table import Txn
 from engine.traffic import messages, retention
 from engine.traffic.messages import MESSAGES, Message
+from engine.traffic.sheets import SHEETS
 from engine.wiring import TABLES
 
 NOW_MS = 1_770_000_000_000
@@ -197,6 +199,7 @@ def test_who_gives_up_leaves_nothing(data: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from random import Random
 from engine.errors import CarillonError
 from engine.store import backup, compaction, disk, environment
 
@@ -304,3 +307,46 @@ def test_the_copy_belongs_to_whom_the_data_belongs(data: Path) -> None:
     compact(data)
     found = (data / DATA_FILE).stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4321, 1234, 0o640)
+
+
+# -- what was removed
+
+
+def test_nothing_that_was_removed_is_in_the_file_any_more(tmp_path: Path) -> None:
+    """LMDB's own compacting copy keeps what stood behind a value that has a page of its own."""
+    store = Store(tmp_path / "data", TABLES)
+    random = Random(1)
+
+    def put(txn: Txn, keys: range) -> None:
+        for key in keys:
+            SHEETS.put(txn, (1, key), b"v" * random.randrange(20, 200) + b"|secret %06d|" % key)
+
+    for first in range(0, 2_000, 50):
+        store.write_now(put, range(first, first + 50))
+    doomed = random.sample(range(2_000), 200)
+    for turn, key in enumerate(doomed):
+        store.write_now(SHEETS.remove, (1, key))
+        for place in range(3):
+            store.write_now(SHEETS.put, (2, 3 * turn + place), b"o" * random.randrange(2_050, 2_300))
+    store.close()
+
+    def left() -> tuple[int, int]:
+        octets = (tmp_path / "data" / DATA_FILE).read_bytes()
+        there = [b"|secret %06d|" % key in octets for key in range(2_000)]
+        return sum(there[key] for key in doomed), sum(there)
+
+    assert left()[0] > 0
+    compact(tmp_path / "data")
+    assert left() == (0, 1_800)
+
+
+def test_when_it_was_compacted_is_kept_in_the_copy(data: Path) -> None:
+    compact(data)
+    compact(data, now_ms=NOW_MS)
+    store = Store(data, TABLES)
+    assert store.compacted_ms() == NOW_MS
+    store.close()
+    compact(data)
+    store = Store(data, TABLES)
+    assert store.compacted_ms() == NOW_MS
+    store.close()

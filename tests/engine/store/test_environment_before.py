@@ -19,6 +19,7 @@ from engine.access import budgets, deliveries, replays, tokens, webhooks
 from engine.access.caller import SYSTEM
 from engine.access.deliveries import Outcome
 from engine.config import House, Limits
+from engine.crm import erasure, merging
 from engine.crm.marketing import (
     campaigns,
     festivals,
@@ -168,6 +169,16 @@ def fill(txn: Txn) -> None:
     inbound.take(txn, SIM, deliver("half of ", concatenation=(9, 2, 1)), None, NOW_MS + 60)
     inbound.take(txn, SIM, "00", None, NOW_MS + 60)
     employ(txn)
+    part_from(txn)
+
+
+def part_from(txn: Txn) -> None:
+    """Two who were one, and one who is on the way out."""
+    by = By(SYSTEM, "system", PEPPER)
+    kept, gone, erased = (customers.add(txn, Customer(0, 8613911110000 + place), NOW_MS).id for place in range(3))
+    merging.merge(txn, kept, gone, NOW_MS, by, ZONE)
+    _, challenge = erasure.ask(txn, erased, NOW_MS, by)
+    erasure.confirm(txn, erased, challenge, NOW_MS, by)
 
 
 def employ(txn: Txn) -> None:

@@ -141,12 +141,12 @@ def test_a_suppression_stands_under_a_keyed_hash(store: Store) -> None:
 
 
 @pytest.mark.parametrize("reason", suppressions.REASONS)
-def test_only_a_stop_is_lifted_by_a_start(store: Store, reason: str) -> None:
+def test_a_stop_and_an_erasure_alone_are_lifted_by_a_start(store: Store, reason: str) -> None:
     store.write_now(suppressions.add, PEPPER, FIRST, reason, NOW_MS)
-    assert store.write_now(suppressions.lift, PEPPER, FIRST) is (reason == "stop_all")
+    assert store.write_now(suppressions.lift, PEPPER, FIRST) is (reason in ("stop_all", "erased"))
     assert not store.write_now(suppressions.lift, PEPPER, FIRST + 1)
     with store.read() as txn:
-        assert (suppressions.find(txn, PEPPER, FIRST) is None) is (reason == "stop_all")
+        assert (suppressions.find(txn, PEPPER, FIRST) is None) is (reason in ("stop_all", "erased"))
 
 
 # -- permission
