@@ -22,7 +22,6 @@ ZONE = "Asia/Shanghai"
 HOUSE = House("Lotus Hotel", "荷花酒店", time_zone=ZONE)
 PEPPER = bytes(range(32))
 FIRST = 8613900000000
-NOON_H = 12
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
