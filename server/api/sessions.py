@@ -62,7 +62,7 @@ ROUTES: Final = (
         201,
         takes=shapes.NewSession,
         gives=shapes.SessionView,
-        problems=(401, 429),
+        problems=(401, 422, 429),
         is_public=True,
     ),
     Route("DELETE", "/v1/sessions", remove, 204),
