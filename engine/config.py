@@ -15,6 +15,9 @@ PEPPER_OCTETS: Final = 32
 DAYS_MOST: Final = 36_500
 CONSENTS_LEAST_DAYS: Final = 153  # five months, as Chinese rules have it
 
+# How a text says that whoever gets it may refuse: 回TD退订, 拒收请回复R, Reply STOP to opt out.
+OPT_OUT_WORDS: Final = ("TD", "退订", "拒收", "STOP", "opt out", "unsubscribe")
+
 _DAY_MINUTES: Final = 1440
 _IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
@@ -29,6 +32,9 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     country: str = ""  # ISO 3166-1 alpha-2; empty: numbers must begin with +
     time_zone: str = "UTC"
     approval_over: int = 100  # recipients; a larger campaign that a person made needs the word of a second one
+    other_names: tuple[str, ...] = ()  # by which people know the sender too; a marketing text must say one of all
+    opt_out_words: tuple[str, ...] = OPT_OUT_WORDS  # one of which a marketing text must say, as a way to refuse
+    currency: str = ""  # ISO 4217, of what routes cost
 
 
 class Modems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +98,19 @@ _ALWAYS: Final = (Hours(),)
 # For a demonstration, which must go on at night: nobody real is woken by it.
 ANY_HOUR: Final = QuietHours(_ALWAYS, _ALWAYS, _ALWAYS, _ALWAYS)
 
+
+class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many marketing texts a person gets at most, by the days of his own calendar; 0: no limit.
+
+    The same text goes to nobody twice within `same_text_hours`.
+    """
+
+    marketing_a_day: int = 1
+    marketing_in_30_days: int = 4
+    same_text_hours: int = 24
+
+
+NO_CAPS: Final = Caps(0, 0, 0)
 
 Limit = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -177,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Keep = Keep()
     routes: Routing = Routing()
     webhooks: Webhooks = Webhooks()
+    caps: Caps = Caps()
 
 
 def validate(settings: Settings) -> Settings:
@@ -196,6 +216,15 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError(f"house.time_zone: {house.time_zone!r} is not known") from error
     if house.approval_over < 0:
         raise ConfigError(f"house.approval_over: {house.approval_over} is less than 0")
+    if house.currency and not (
+        house.currency.isascii() and house.currency.isalpha() and house.currency.isupper() and len(house.currency) == 3
+    ):
+        raise ConfigError(f"house.currency: {house.currency!r} is not three capital letters")
+    if not all(word.strip() for word in (*house.other_names, *house.opt_out_words)) or not house.opt_out_words:
+        raise ConfigError("house.other_names and house.opt_out_words: one is empty")
+    for key, most in (("marketing_a_day", 50), ("marketing_in_30_days", 50), ("same_text_hours", 720)):
+        if not 0 <= getattr(settings.caps, key) <= most:
+            raise ConfigError(f"caps.{key}: {getattr(settings.caps, key)} is not 0 to {most}")
     if modems.baud not in (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200):
         raise ConfigError(f"modems.baud: a TC35i does not do {modems.baud}")
     if modems.pin and not (modems.pin.isascii() and modems.pin.isdigit() and 4 <= len(modems.pin) <= 8):

@@ -39,6 +39,11 @@ def to_key(number: str) -> int:
     return _numbers.key(number) or int(number[1:])
 
 
+def plain_key(text: str) -> int:
+    """`to_key` of a number that is plain E.164 already; 0 of every other text, of which `parse` knows more."""
+    return _numbers.key(text)
+
+
 def from_key(key: int) -> str:
     """The number that `to_key` took."""
     return f"+{key}"

@@ -12,7 +12,7 @@ from engine.access import replays
 from engine.config import Keep
 from engine.crm import erasure
 from engine.crm.marketing import campaigns, greeting_runs, points, tiers, till_codes, uploads
-from engine.crm.people import audit, audit_heads, consent
+from engine.crm.people import audit, audit_heads, consent, frequency
 from engine.errors import StoreError
 from engine.store.environment import Store
 from engine.store.table import Txn
@@ -130,6 +130,7 @@ class Upkeep:
         keep = self._keep
         kept_ms = min(keep.messages_days * DAY_MS or sticky.KEPT_MS, sticky.KEPT_MS)
         await self._sweep(_forget_kept, 0, now_ms - kept_ms)
+        await self._sweep(_forget_frequency, 0, now_ms - frequency.KEPT_MS)
         await self._sweep(retention.forget_references, b"", now_ms - REPORTS_MS)
         await self._sweep(retention.forget_early, b"", now_ms - REPORTS_MS)
         await self._sweep(_forget_marks, b"", now_ms)
@@ -222,3 +223,7 @@ def _forget_consents(txn: Txn, after: bytes, horizon_ms: int, budget: Budget) ->
 
 def _erase_more(txn: Txn, identifier: int, now_ms: int) -> bool:
     return erasure.step(txn, identifier, now_ms) is Left.MORE
+
+
+def _forget_frequency(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
+    return frequency.forget(txn, after, horizon_ms, budget.rows)

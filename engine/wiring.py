@@ -26,6 +26,7 @@ from engine.crm.marketing import (
     ledger,
     loyalty,
     members,
+    preview,
     rewards,
     schedule,
     tiers,
@@ -34,14 +35,20 @@ from engine.crm.marketing import (
 )
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.greeter import Greeter
+from engine.crm.marketing.preview import Funnel
 from engine.crm.people import (
     audience,
     audit,
     consent,
     customers,
+    deny_lists,
     fields,
+    frequency,
     happenings,
+    imports,
     organisations,
+    pauses,
+    reach,
     references,
     regions,
     reveals,
@@ -52,9 +59,11 @@ from engine.crm.people import (
     tags,
     timeline,
     tries,
+    wordings,
 )
 from engine.crm.people.conditions import Condition
 from engine.crm.people.customer import Customer
+from engine.crm.people.import_work import Imports
 from engine.crm.people.suppressions import Suppressions
 from engine.errors import StoreError
 from engine.migration import MIGRATIONS
@@ -81,6 +90,7 @@ from engine.traffic import (
 )
 from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
+from engine.traffic.message import Gate
 from engine.traffic.routing import Routing
 from engine.traffic.scheduler import Scheduler
 from engine.upkeep import Upkeep
@@ -117,10 +127,16 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *regions.TABLES,
     *organisations.TABLES,
     *happenings.TABLES,
+    *imports.TABLES,
     *timeline.TABLES,
     *segments.TABLES,
     *consent.TABLES,
     *suppressions.TABLES,
+    *deny_lists.TABLES,
+    *wordings.TABLES,
+    *frequency.TABLES,
+    *reach.TABLES,
+    *pauses.TABLES,
     *roles.TABLES,
     *staff.TABLES,
     *tries.TABLES,
@@ -193,7 +209,7 @@ class Engine:
         self.routing.load()
         self.scheduler = Scheduler(
             self.store,
-            self.routing.gated(gate_with(pepper, settings.house, settings.quiet, spending.spent)),
+            self.routing.gated(gate_with(pepper, settings.house, settings.quiet, spending.spent, settings.caps)),
             self._feed,
             clock.now_ms,
             settings.traffic.feed_ahead_s,
@@ -206,6 +222,12 @@ class Engine:
         self.store.follow(self.suppressions.follow)
         self.greeter = Greeter(self.store, clock.now_ms, settings.house, pepper)
         self.store.follow(self.greeter.follow)
+        self.store.told = reach.telling(pepper)
+        house = settings.house
+        self.imports = Imports(
+            self.store, self.suppressions, clock.now_ms, house.country, house.time_zone,
+            lambda: self.scheduler.is_pressed,
+        )  # fmt: skip
         self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
         self.pool.attach(
             on_wanted=self.scheduler.on_wanted,
@@ -218,7 +240,7 @@ class Engine:
 
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
         caps.reopen(txn, now_ms, spending.spent)
-        begun = schedule.begin_due(txn, now_ms, self.settings.house.approval_over)
+        begun = schedule.begin_due(txn, now_ms, self.settings.house)
         return begun + campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
 
     def _modem_changed(self, view: ModemView) -> None:
@@ -233,8 +255,8 @@ class Engine:
 
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
-        settings, now_ms = self.settings, self.now_ms()
-        judge = self.routing.gated(judge_with(self.pepper, settings.house, settings.quiet, spending.spent))
+        now_ms = self.now_ms()
+        judge = self.routing.gated(self._judge())
         classes = self.routing.classes
         ready = {int(view.imsi): view.port for view in self.rack() if view.state in ("ready", "sending") and view.imsi}
         with self.store.read() as txn:
@@ -259,6 +281,10 @@ class Engine:
                 rate_per_s=self.scheduler.rate_per_s(),
             )
         return explain(message, facts)
+
+    def _judge(self) -> Gate:
+        settings = self.settings
+        return judge_with(self.pepper, settings.house, settings.quiet, spending.spent, settings.caps)
 
     def _binding(self, txn: Txn, usable: Set[int], number: int, now_ms: int) -> quotas.Quota | None:
         """The quota that frees first, where each of the SIMs has one that binds."""
@@ -293,6 +319,14 @@ class Engine:
 
         await audience.walk(self.store, self.compiling(condition), take)
         return found, time.perf_counter() - begun_s
+
+    async def preview(
+        self, condition: Condition, texts: dict[str, str], purpose: str, *, has_basis: bool = False
+    ) -> Funnel:
+        """Whom a text to a checked condition would reach, and at what price.  Raises Invalid naming a wrong text."""
+        settings = self.settings
+        rules = preview.Rules(settings.house, self.pepper, settings.quiet, settings.caps, self.routing.price, has_basis)
+        return await preview.walk(self.store, self.compiling(condition), texts, purpose, rules, self.now_ms())
 
     def select(self, txn: Txn, condition: Condition, after: int, limit: int) -> tuple[list[Customer], int]:
         """(customers above id `after` that a checked condition takes, the id to go on behind or 0 at the end)."""
@@ -395,6 +429,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.pool.run(), name="pool"),
                 tasks.create_task(engine.greeter.run(), name="greeter"),
                 tasks.create_task(upkeep.run(), name="upkeep"),
+                tasks.create_task(engine.imports.run(), name="imports"),
             ]
             try:
                 yield engine

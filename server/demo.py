@@ -12,7 +12,7 @@ from typing import Final
 
 from engine import numbers
 from engine.access import tokens
-from engine.config import ANY_HOUR, House, Http, Modems, Settings
+from engine.config import ANY_HOUR, NO_CAPS, House, Http, Modems, Settings
 from engine.crm.marketing import campaigns, recipients, uploads
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.people import agreement, customers
@@ -53,7 +53,7 @@ REPLIES: Final = (
 def settings_in(folder: Path, host: str, port: int) -> Settings:
     """The demo's settings: its town belongs to nobody, so nobody sleeps in it."""
     house = House("Lotus Hotel", "荷花酒店", "zh", "CN", "Asia/Shanghai")
-    return Settings(str(folder / "data"), house, Modems(), http=Http(host, port), quiet=ANY_HOUR)
+    return Settings(str(folder / "data"), house, Modems(), http=Http(host, port), quiet=ANY_HOUR, caps=NO_CAPS)
 
 
 def simulation_in(folder: Path) -> Simulation:

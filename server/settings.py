@@ -23,8 +23,9 @@ PREFIX: Final = "CARILLON_"
 KEY_FILE: Final = "carillon.key"
 # Not settings: a token to let in, and nothing that belongs into a file.
 _OTHERS: Final = frozenset({"CARILLON_TOKEN"})
-_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep", "routes", "webhooks")
+_SECTIONS: Final = ("house", "modems", "traffic", "http", "quiet", "sims", "keep", "routes", "webhooks", "caps")
 _LISTS: Final = frozenset({"modems_ports", "webhooks_allow_private"})
+_JSON: Final = frozenset({"routes_operators", "house_other_names", "house_opt_out_words"})
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -57,7 +58,7 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
     imsi, _, limit = key.partition("_")
     if section == "sims" and limit:
         _section(inside, imsi)[limit] = value
-    elif section == "quiet" or words == "routes_operators":
+    elif section == "quiet" or words in _JSON:
         try:
             inside[key] = msgspec.json.decode(value)
         except msgspec.DecodeError as error:

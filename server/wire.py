@@ -47,7 +47,8 @@ PartsMost = Annotated[int, Meta(ge=0, le=caps.PARTS_MOST)]
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A text for one person.  `national` allows the shift tables of a language, which not every phone knows;
     `transliterate` makes typographic signs plain where that saves a part; a `flash` text is shown at once and not kept.
-    `sim` is the one to go by, before all routes; a `tariff` other than normal no SIM can do.
+    `sim` is the one to go by, before all routes; a `tariff` other than normal no SIM can do.  An answer to a text of
+    the last 24 hours (`in_reply_to`) goes at any hour, whatever else the person refused.
     """
 
     to: Dialled
@@ -66,6 +67,7 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tag: Annotated[str, Meta(max_length=100)] = ""
     sim: Imsi | None = None
     tariff: Tariff = "normal"
+    in_reply_to: str | None = None
 
 
 class NewMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

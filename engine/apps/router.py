@@ -1,6 +1,6 @@
 """The router: who acts on a text that somebody sent us, in a fixed order of asking.
 
-Today: stop, start and consent words; else a person.
+Today: stop, start and consent words, and sentences that may be a refusal; else a person.
 """
 
 import re
@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from engine import numbers
-from engine.apps.commands import wishes
+from engine.apps.commands import refusals, wishes
 from engine.config import House
-from engine.crm.people import customers
+from engine.crm.people import customers, reach
 from engine.errors import Invalid
 from engine.store.table import Txn
 from engine.traffic import inbox
@@ -56,7 +56,9 @@ def router_of(house: House, pepper: bytes) -> Route:
         if known is not None:
             customers.note(txn, known.id, last_seen_ms=max(known.last_seen_ms, received.at_ms))
         word = normal_form(received.text)
-        routed = wishes.answer(txn, word, received, house, pepper, now_ms) or _PERSON
+        reach.reached(txn, pepper, numbers.to_key(number), now_ms)
+        routed = wishes.answer(txn, word, received, house, pepper, now_ms)
+        routed = routed or refusals.doubt(txn, word, received, house, now_ms) or _PERSON
         return msgspec.structs.replace(routed, number=numbers.to_key(number))
 
     return route

@@ -29,6 +29,10 @@ from engine.crm.people import audit, customers, happenings, references, suppress
 from engine.crm.people.audit import By
 from engine.crm.people.consent import CONSENTS
 from engine.crm.people.customer import CUSTOMERS, numbers_of
+from engine.crm.people.frequency import SENT
+from engine.crm.people.imports import BEFORE, IMPORTS
+from engine.crm.people.pauses import PAUSED
+from engine.crm.people.reach import UNREACHED
 from engine.errors import CarillonError, Conflict, Forbidden, NotFound
 from engine.store import ids
 from engine.store.table import Index, Keyed, Table, Txn
@@ -162,6 +166,8 @@ def confirm(txn: Txn, customer: int, challenge: str, now_ms: int, by: By) -> Con
         suppressions.mark_erased(txn, by.pepper, number, now_ms)
         for key, _ in list(CONSENTS.scan(txn, number)):
             CONSENTS.remove(txn, key)
+        for table in (SENT, UNREACHED, PAUSED):
+            table.remove(txn, number)
     _forget(txn, customer, now_ms)
     customers.remove(txn, customer)
     audit.append(txn, by, "customer.erased", customers.name_of(customer), now_ms)
@@ -173,6 +179,8 @@ def _forget(txn: Txn, customer: int, now_ms: int) -> None:
     happenings.forget(txn, customer)
     timeline.forget(txn, customer)
     coupons.hand_over(txn, customer, 0)
+    for (record,), _ in IMPORTS.scan(txn):
+        BEFORE.remove(txn, (record, customer))
     for identifier in (customer, *merging.former(txn, customer)):
         till_codes.withdraw(txn, identifier)
         ledger.forget_reasons(txn, identifier)

@@ -97,6 +97,8 @@ class Store:
     did and it cannot be changed, StoreFull where the disk has no room for what an open directory needs.
     """
 
+    told: Any = None  # every change's `told`
+
     def __init__(
         self,
         directory: Path,
@@ -383,14 +385,14 @@ class Store:
 
     def _run_alone(self, job: _Job, txn: lmdb.Transaction, notes: list[Note]) -> None:
         job.error = None
-        job.result = job.change(Txn(txn, self._handles, self.beside, notes), *job.args)
+        job.result = job.change(Txn(txn, self._handles, self.beside, notes, self.told), *job.args)
 
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
         job.error = None
         kept = len(notes)
         child = self._env.begin(None, parent, True)
         try:
-            job.result = job.change(Txn(child, self._handles, self.beside, notes), *job.args)
+            job.result = job.change(Txn(child, self._handles, self.beside, notes, self.told), *job.args)
             child.commit()
         except Exception as error:  # one change is refused; its child undoes it and the group goes on
             child.abort()

@@ -11,7 +11,7 @@ order of the fields.  Knows no noun.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -41,13 +41,15 @@ _note: Final = tuple.__new__  # a Note made by its own name takes twice as long
 class Txn(msgspec.Struct, eq=False):
     """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves.
 
-    `beside` is what a change must reach beside the tables, in the very moment it is made; the store does not know it.
+    `beside` is what a change must reach beside the tables, in the very moment it is made, and `told` who is told in the
+    same change what became of a number's texts (engine/traffic/message.py); the store does not know them.
     """
 
     raw: lmdb.Transaction
     handles: dict[str, Any]
     beside: Any = None
     notes: list[Note] = []
+    told: Any = None
 
 
 class Keyed:
@@ -124,6 +126,28 @@ class Keyed:
                     items.append(item)
         return items
 
+    def find_many(self, txn: Txn, keys: list[bytes]) -> dict[bytes, bytes]:
+        """The raw values of these packed keys; those that are not there are left out.  Quickest in order."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
+
+    def put_many(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
+        """Write or replace these packed keys and their raw values.  Quickest in order."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            cursor.putmulti(items)
+
+    def put_new(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> bool:
+        """Write those of these packed keys that are not there; whether that were all of them."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            consumed, added = cursor.putmulti(items, overwrite=False)
+        return bool(consumed == added)
+
+    def begun(self, txn: Txn, starts: list[bytes]) -> list[bytes]:
+        """Those of these beginnings that some key has.  Quickest in order."""
+        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
+            seek, key = cursor.set_range, cast("Callable[[], bytes]", cursor.key)
+            return [start for start in starts if seek(start) and key().startswith(start)]
+
     def last_key(self, txn: Txn) -> tuple[Any, ...] | None:
         """The highest key, or None where there is none."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
@@ -189,6 +213,10 @@ class Table(Keyed, Generic[T]):
     def packed(self, key: Key, record: T) -> tuple[bytes, bytes]:
         """The key and the value as they are kept."""
         return self._key(key), self._encode(record)
+
+    def encoded(self, record: T) -> bytes:
+        """The value as it is kept."""
+        return self._encode(record)
 
     def get(self, txn: Txn, key: Key) -> T:
         """The record.  Raises NotFound."""
@@ -302,16 +330,6 @@ class Octets(Keyed):
     def put(self, txn: Txn, key: Key, octets: bytes) -> None:
         """Write or replace."""
         txn.raw.put(self._key(key), octets, True, True, False, txn.handles[self.name])
-
-    def find_many(self, txn: Txn, keys: list[bytes]) -> dict[bytes, bytes]:
-        """The octets of these packed keys; those that are not there are left out."""
-        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
-            return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
-
-    def put_many(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
-        """Write or replace these packed keys and their octets."""
-        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
-            cursor.putmulti(items)
 
     def remove(self, txn: Txn, key: Key) -> bool:
         """Whether there was something to remove."""

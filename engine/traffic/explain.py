@@ -45,7 +45,8 @@ _ENDED: Final = {
 # Reasons of a verdict that no time ends.
 _PERSON: Final = {
     "campaign_paused": "Its campaign is paused: it goes when somebody resumes it",
-    "cap": "Its campaign has reached its cost cap: it goes when somebody raises the cap",
+    "cost_cap": "Its campaign has reached its cost cap: it goes when somebody raises the cap",
+    "possible_optout": "Its recipient may have refused marketing: it goes when a person decides that he has not",
     "approval": "Its campaign waits for a second person's approval: it goes when that is given",
     "no_route": "No route takes it: it goes when somebody adds one that does",
     "not_launched": "Its campaign has not been launched: it goes when somebody launches it",
@@ -54,6 +55,7 @@ _PERSON: Final = {
 # Reasons for which a message waits until a time.
 _UNTIL: Final = {
     "quiet_hours": "It is quiet hours where its recipient lives: it waits until {at}",
+    "cap": "Its recipient had as many marketing texts as he may get: it waits until {at}",
     "window": "Its window is closed where its recipient lives: it waits until {at}",
     "quota": "Every SIM that may take it has used up its quota: it waits until {at}",
 }

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
-from engine.traffic import messages, quotas, sheets, sims, slots, unproven
+from engine.traffic import messages, quotas, retry, sheets, sims, slots, unproven
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.page import ACCEPTED, NOT_SENT, Entry, Page
 from engine.traffic.retry import Again, GiveUp
@@ -47,6 +47,12 @@ INTENTS: Final = Table("intents", Intent, "QB")  # message, part
 REFERENCES: Final = Table("references", Reference, "QBQQ")  # sim, reference, number, sent_ms
 
 TABLES: Final = (INTENTS, REFERENCES)
+
+# Outcomes (3GPP TS 23.040 §9.2.3.15) that are permanent and the number's own fault: not that somebody deleted the text.
+_NEVER: Final = frozenset(range(0x40, 0x46))
+_TOO_LATE: Final = 0x46
+# A phone that was off for so long while a text waited for it counts as one that cannot be reached.
+LONG_ENOUGH_MS: Final = 12 * 3_600_000
 
 _Unproven = tuple[tuple[Any, ...], Unproven]
 
@@ -233,6 +239,8 @@ def mark_refused(
     number = -1 if error is None else error
     _change(txn, message, index, part, now_ms, decision.reason, number)
     messages.fail_rest(txn, messages.get(txn, identifier), decision.reason, now_ms)
+    if txn.told is not None and retry.is_of_number(error):
+        txn.told(txn, message.number, False, now_ms)
 
 
 def mark_unknown(
@@ -462,8 +470,20 @@ def mark_report(txn: Txn, identifier: int, index: int, outcome: int, state: Stat
     part = message.parts[index]
     if part.state is State.DELIVERED or part.state not in (State.SENT, State.UNDELIVERED):
         return False
+    if txn.told is not None:
+        _tell_of_number(txn, message, part, outcome, state, now_ms)
     if message.packed_row >= 0 and messages.report_row(txn, message, outcome, state, reason, now_ms):
         return True
     reported = msgspec.structs.replace(part, state=state, outcome=outcome, reported_ms=now_ms)
     _change(txn, message, index, reported, now_ms, reason)
     return True
+
+
+def _tell_of_number(txn: Txn, message: Message, part: Part, outcome: int, state: State, now_ms: int) -> None:
+    """Say what a report says of the number: once of a message, however many parts it has."""
+    if state is State.DELIVERED:
+        txn.told(txn, message.number, True, now_ms)
+    elif all(known.state is not State.UNDELIVERED for known in message.parts) and (
+        outcome in _NEVER or (outcome == _TOO_LATE and message.expires_ms - part.sent_ms >= LONG_ENOUGH_MS)
+    ):
+        txn.told(txn, message.number, False, now_ms)

@@ -170,6 +170,8 @@ class Asked(Protocol):
     @property
     def expires_ms(self) -> int: ...
     @property
+    def text(self) -> str: ...
+    @property
     def sim(self) -> int: ...
     @property
     def tag(self) -> str: ...
@@ -235,6 +237,8 @@ class Sending(StrEnum):
 
 Gate = Callable[[Txn, Sequence[Asked], int], list[Verdict]]
 Feed = Callable[[Txn, int, int], int]
+# A number, whether a text reached it or never will, and when: told in the change that learns it.
+Told = Callable[[Txn, int, bool, int], None]
 
 
 def name(identifier: int) -> str:

@@ -54,6 +54,8 @@ _NUMBERED: Final[dict[Blame, frozenset[int]]] = {
         {81, *range(95, 100), 111, 198, 199, 303, 304, 305, 321, 322, 340, *range(514, 521), *range(538, 555)}
     ),
 }
+# Those that speak of the number itself: nobody's, no subscriber's, not one that takes texts.
+_OF_NUMBER: Final = frozenset({1, 30, 195, 196})
 _BLAME: Final = {number: blame for blame, numbers in _NUMBERED.items() for number in numbers}
 
 
@@ -79,6 +81,11 @@ def blame(cms: int | None, cme: int | None = None) -> Blame:
     if cme is not None:
         return Blame.NETWORK if cme in (14, 30, 31, 256, 258) else Blame.SIM
     return Blame.NETWORK
+
+
+def is_of_number(cms: int | None) -> bool:
+    """Whether a refusal says that no text will ever reach the number."""
+    return cms in _OF_NUMBER
 
 
 def decide(cms: int | None, cme: int | None, attempt: int, jitter: Random) -> Again | GiveUp:

@@ -328,6 +328,17 @@ class Routing:
         with self._store.read() as txn:
             return sticky.of(txn, number)
 
+    def price(self, number: int, purpose: str) -> int | None:
+        """What a part to a number costs by the first of its routes, in minor units; None where none takes it."""
+        if not self.classes.routes:
+            return 0
+        candidates = self.classes.candidates(number, "", purpose)
+        if not candidates:
+            return None
+        first = candidates[0]
+        costs = [first.cost_minor if sender.cost_minor < 0 else sender.cost_minor for sender in first.senders]
+        return min(costs, default=first.cost_minor)
+
     def accepted(self, txn: Txn, number: int, sim: int, now_ms: int) -> None:
         """The network took a part to the number from the SIM."""
         if self.is_sticky:

@@ -98,7 +98,8 @@ async def approve(request: web.Request) -> web.Response:
     if not person:
         return problems.response(403, "not_a_person", "only a person who has signed in approves", request.path)
     over = engine.settings.house.approval_over
-    return await made(request, _answer(engine), approval.approve, identifier, person, over, engine.now_ms())
+    answer, house = _answer(engine), engine.settings.house
+    return await made(request, answer, approval.approve, identifier, person, over, engine.now_ms(), house)
 
 
 async def launch(request: web.Request) -> web.Response:
@@ -119,10 +120,10 @@ async def plan(request: web.Request) -> web.Response:
     422 `no_objective` where nobody said what it is for; 409 as a launch, which is tried again when its time has come.
     """
     engine = request.app[ENGINE]
-    identifier, over = wire.id_of(request, "cmp"), engine.settings.house.approval_over
+    identifier, house = wire.id_of(request, "cmp"), engine.settings.house
     body = wire.decode(await request.read(), audience_shapes.Plan)
     starts_ms = wire.time_ms(body.start_at, "start_at")
-    return await made(request, _answer(engine), schedule.put_down, identifier, starts_ms, engine.now_ms(), over)
+    return await made(request, _answer(engine), schedule.put_down, identifier, starts_ms, engine.now_ms(), house)
 
 
 async def unplan(request: web.Request) -> web.Response:

@@ -7,13 +7,15 @@ from aiohttp import web
 
 from engine import numbers
 from engine.access.caller import Caller
+from engine.config import House
 from engine.crm import merging
 from engine.crm.marketing import members
-from engine.crm.people import agreement, consent, customers, references, suppressions
+from engine.crm.people import agreement, asking, consent, customers, references, suppressions, wordings
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import Customer, Lifecycle, numbers_of
 from engine.crm.people.customers import Sought
 from engine.errors import Invalid, InvalidParam
+from engine.store import ids
 from engine.store.table import Txn
 from server import views, wire
 from server.calling import actor_of, caller_of
@@ -151,11 +153,14 @@ def _change(
 
 
 async def consented(request: web.Request) -> web.Response:
-    """Append what the customer agreed to or withdrew."""
+    """Append what the customer agreed to or withdrew; or ask him."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewConsent)
+    is_question = body.status == "ask"
+    if not (body.evidence or is_question):
+        raise Invalid(InvalidParam("evidence", "is missing"))
     row = Consent(
-        Status(body.status),
+        Status.PENDING if is_question else Status(body.status),
         body.method,
         body.evidence,
         engine.now_ms(),
@@ -164,11 +169,21 @@ async def consented(request: web.Request) -> web.Response:
         detail=body.detail,
         jurisdiction=body.jurisdiction,
     )
+    if is_question:
+        house, pepper = engine.settings.house, engine.pepper
+        return await made(request, _agreed, _ask, _id_of(request), body.purpose, row, house, pepper)
     return await made(request, _agreed, _consent, _id_of(request), body.purpose, row)
 
 
 def _agreed(_txn: Txn, answer: views.ConsentAnswer) -> web.Response:
     return wire.reply(answer, 201)
+
+
+def _ask(txn: Txn, identifier: int, purpose: str, row: Consent, house: House, pepper: bytes) -> views.ConsentAnswer:
+    wording = wordings.get(txn, ids.parse("wrd", row.wording, "wording")) if row.wording else None
+    return views.ConsentAnswer(
+        purpose, wire.consented(asking.ask(txn, identifier, purpose, row, wording, house, pepper))
+    )
 
 
 def _consent(txn: Txn, identifier: int, purpose: str, row: Consent) -> views.ConsentAnswer:
@@ -236,7 +251,7 @@ ROUTES: Final = (
         201,
         takes=shapes.NewConsent,
         gives=views.ConsentAnswer,
-        problems=(404,),
+        problems=(404, 409),
         right="consents:write",
     ),
     Route(

@@ -8,7 +8,9 @@ from aiohttp import web
 
 from engine import numbers, sms
 from engine.access import budgets
+from engine.crm.people import permission
 from engine.errors import CodecError, Invalid, InvalidParam
+from engine.store import ids
 from engine.store.table import Txn
 from engine.traffic import inbox, messages, routes
 from engine.traffic.inbox import RECEIVED
@@ -48,6 +50,7 @@ def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
         expires_ms=wire.time_ms(body.expires_at, f"{prefix}expires_at"),
         tag=body.tag,
         sim=int(body.sim or 0),
+        in_reply_to=ids.parse("msg", body.in_reply_to, f"{prefix}in_reply_to") if body.in_reply_to else 0,
     )
 
 
@@ -55,6 +58,7 @@ def _enqueue(txn: Txn, records: list[Message], now_ms: int, token: int, zone: Zo
     taken: list[Message] = []
     for place, record in enumerate(records):
         try:
+            permission.require_answer(txn, record, now_ms)
             taken.append(messages.enqueue(txn, record, now_ms))
         except Invalid as error:
             if len(records) == 1:

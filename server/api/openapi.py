@@ -34,6 +34,9 @@ PREFIXES: Final = {
     "webhooks": "whk",
     "greetings": "grt",
     "erasures": "era",
+    "wordings": "wrd",
+    "imports": "imp",
+    "suppressions": "rmv",
 }
 # Parameters that mean the same wherever they stand.
 _QUERY: Final[dict[str, dict[str, Any]]] = {

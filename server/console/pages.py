@@ -20,7 +20,7 @@ import jinja2
 from aiohttp import hdrs, web
 
 from engine.access import sessions, tokens
-from engine.crm.marketing import approval, campaigns
+from engine.crm.marketing import approval, campaigns, opt_out
 from engine.errors import Conflict, Invalid, NotFound, StoreError, TooMany
 from engine.store import ids
 from server.console import live, phrases, signin
@@ -285,11 +285,13 @@ async def act(request: web.Request) -> web.Response:
         identifier = ids.parse("cmp", request.match_info["id"])
         over = engine.settings.house.approval_over
         if request.match_info["act"] == "approve":
-            await engine.store.write(approval.approve, identifier, person, over, engine.now_ms())
+            await engine.store.write(approval.approve, identifier, person, over, engine.now_ms(), engine.settings.house)
         else:
             await engine.store.write(_ACTS[request.match_info["act"]], identifier, engine.now_ms())
     except Conflict:
         return _sorry(request, "not_possible", 409)
-    except (NotFound, Invalid):
+    except (NotFound, Invalid) as error:
+        if error.code == opt_out.CODE:
+            return _sorry(request, "not_possible", 409)
         return _sorry(request, "not_found", 404)
     return _there("/")

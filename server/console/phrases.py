@@ -145,6 +145,8 @@ PHRASES: Final[dict[str, dict[str, str]]] = {
         "reason.deadline_passed": "its deadline passed",
         "reason.campaign_cancelled": "its campaign was cancelled",
         "reason.by_request": "by request",
+        "reason.cap": "texted as often as may be",
+        "reason.duplicate": "the same text within a day",
     },
     "zh": {
         "html_lang": "zh-Hans",
@@ -284,6 +286,8 @@ PHRASES: Final[dict[str, dict[str, str]]] = {
         "reason.deadline_passed": "已过期限",
         "reason.campaign_cancelled": "所属活动已取消",
         "reason.by_request": "应要求",
+        "reason.cap": "已达短信频次上限",
+        "reason.duplicate": "一天内内容重复",
     },
 }
 

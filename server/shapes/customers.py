@@ -88,12 +88,16 @@ class NewCustomer(CustomerChange, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class NewConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a customer agreed to or withdrew, and how that is known; `wording` is the version of the words."""
+    """What a customer agreed to or withdrew, and how that is known; `wording` is the version of the words.
+
+    With status `ask` the customer is sent the question, and only a Y of his own within 24 hours grants it: `wording` is
+    then the id of the words to ask in, or is left out, and `evidence` may be.
+    """
 
     purpose: Purpose
-    status: Literal["granted", "withdrawn"]
+    status: Literal["granted", "withdrawn", "ask"]
     method: Literal["web", "paper", "staff", "import", "api"]
-    evidence: Annotated[str, Meta(min_length=1, max_length=1000)]
+    evidence: Annotated[str, Meta(max_length=1000)] = ""
     wording: Text = ""
     jurisdiction: Text = ""
     detail: Text = ""

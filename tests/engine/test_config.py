@@ -7,6 +7,7 @@ import pytest
 
 from engine.config import (
     ANY_HOUR,
+    Caps,
     Hours,
     House,
     Http,
@@ -59,6 +60,12 @@ def test_the_defaults_are_possible() -> None:
         (Settings(keep=Keep(events_days=-1)), "keep.events_days"),
         (Settings(webhooks=Webhooks(("localhost",))), "webhooks.allow_private"),
         (Settings(keep=Keep(consents_days=100)), "keep.consents_days"),
+        (Settings(house=House(currency="yuan")), "house.currency"),
+        (Settings(house=House(other_names=("",))), "house.other_names"),
+        (Settings(house=House(opt_out_words=())), "house.opt_out_words"),
+        (Settings(caps=Caps(marketing_a_day=-1)), "caps.marketing_a_day"),
+        (Settings(caps=Caps(marketing_in_30_days=51)), "caps.marketing_in_30_days"),
+        (Settings(caps=Caps(same_text_hours=721)), "caps.same_text_hours"),
     ],
 )
 def test_what_is_impossible_is_refused_by_its_key(settings: Settings, key: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, TCPConnector, web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
 from multidict import CIMultiDictProxy
 
 from engine import proof
@@ -181,24 +182,32 @@ class _Server(TestServer):
 
 
 @asynccontextmanager
-async def place_in(folder: Path, modems: int = 0, *, ports: tuple[str, ...] = (), **rack: Any) -> AsyncIterator[Place]:
-    """A place with so many simulated modems; with 0 there is no laboratory, and `ports` are as given."""
+async def place_in(
+    folder: Path, modems: int = 0, *, ports: tuple[str, ...] = (), rules: dict[str, Any] | None = None, **rack: Any
+) -> AsyncIterator[Place]:
+    """A place with so many simulated modems; with 0 there is no laboratory, and `ports` are as given.
+
+    `rules` are sections of the settings that are not as tests like them.
+    """
     clock = Clock()
     if modems:
         async with (
             laboratory.rack_of(folder / "rack", modems, clock, **rack) as simulated,
-            _served(folder, clock, (str(folder / "rack" / "modem-*"),), simulated) as place,
+            _served(folder, clock, (str(folder / "rack" / "modem-*"),), simulated, rules or {}) as place,
         ):
             yield place
     else:
-        async with _served(folder, clock, ports, None) as place:
+        async with _served(folder, clock, ports, None, rules or {}) as place:
             yield place
 
 
 @asynccontextmanager
-async def _served(folder: Path, clock: Clock, ports: tuple[str, ...], rack: Rack | None) -> AsyncIterator[Place]:
+async def _served(
+    folder: Path, clock: Clock, ports: tuple[str, ...], rack: Rack | None, rules: dict[str, Any]
+) -> AsyncIterator[Place]:
     modems = Modems(ports, command_gap_ms=0, prompt_timeout_s=1.0, result_timeout_s=0.5)
     settings = Settings(str(folder / "data"), House("Lotus Hotel", "荷花酒店"), modems, quiet=ANY_HOUR)
+    settings = structs.replace(settings, **rules)
     async with running(settings, PEPPER, clock) as engine:
         # Nobody's setting: a real line wants this quiet and this patience, a simulated one does not.
         engine.pool._settings = replace(engine.pool._settings, settle_s=0.01, scan_s=0.05, quarantine_first_s=0.05)

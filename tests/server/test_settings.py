@@ -17,6 +17,9 @@ name_zh = "荷花"
 language = "zh"
 country = "CN"
 time_zone = "Asia/Shanghai"
+other_names = ["Lotus Hotel"]
+opt_out_words = ["TD"]
+currency = "CNY"
 approval_over = 0
 [modems]
 ports = ["/dev/ttyUSB*", "/dev/ttyS0"]
@@ -49,12 +52,19 @@ day = 200
 messages_days = 400
 received_days = 90
 events_days = 7
+texts_days = 365
+consents_days = 800
+audit_days = 900
 [routes]
 sticky = true
 [routes.operators]
 "China Mobile" = ["+86134", "+86139"]
 [webhooks]
 allow_private = ["10.0.0.0/8", "::1/128"]
+[caps]
+marketing_a_day = 2
+marketing_in_30_days = 8
+same_text_hours = 48
 """
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from engine import sms
 from engine.config import House
-from engine.crm.marketing import templates
+from engine.crm.marketing import opt_out, templates
 from engine.crm.people import agreement, consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
@@ -154,27 +154,32 @@ def cleared(campaign: Campaign, approval_over: int) -> int:
     return campaign.rows if is_free else min(campaign.rows, campaign.approved_rows)
 
 
-def launch(txn: Txn, identifier: int, now_ms: int, approval_over: int = House().approval_over) -> Campaign:
+def launch(
+    txn: Txn, identifier: int, now_ms: int, approval_over: int = House().approval_over, house: House | None = None
+) -> Campaign:
     """Start it; its rows are fed as the rack takes them.
 
-    Raises NotFound, Conflict if it was launched before, or needs an approval.
+    Raises NotFound, Conflict if it was launched before, or needs an approval, and with a `house` Invalid of code
+    `missing_opt_out` where a marketing text does not say who sends it or how to refuse it.
     """
     campaign = CAMPAIGNS.get(txn, identifier)
     if campaign.stage is not Stage.DRAFT:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be launched")
-    require_launchable(campaign, now_ms, approval_over)
+    require_launchable(campaign, now_ms, approval_over, house)
     expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
     return _move(txn, campaign, Stage.RUNNING, now_ms, launched_ms=now_ms, expires_ms=expires_ms)
 
 
-def require_launchable(campaign: Campaign, at_ms: int, approval_over: int) -> None:
-    """Raises Conflict where it could not begin at that time as it stands."""
+def require_launchable(campaign: Campaign, at_ms: int, approval_over: int, house: House | None = None) -> None:
+    """Raises Conflict where it could not begin at that time as it stands, Invalid `missing_opt_out` in this house."""
     if campaign.uploading:
         raise Conflict("an upload to this campaign is under way")
     if not campaign.rows:
         raise Conflict("the campaign has no recipients yet")
     if cleared(campaign, approval_over) < campaign.rows:
         raise Conflict(f"a campaign with more than {approval_over} recipients needs the approval of another person")
+    if house is not None:
+        opt_out.require(campaign.texts, campaign.purpose, house)
     if campaign.expires_ms and campaign.expires_ms <= at_ms:
         raise Conflict("the campaign's window has ended")
 

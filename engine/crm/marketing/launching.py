@@ -21,6 +21,6 @@ def launch(txn: Txn, identifier: int, now_ms: int, house: House, token: int) -> 
 
     Raises what `campaigns.launch` raises, and TooMany where it does not fit into the token's budget of today.
     """
-    campaign = campaigns.launch(txn, identifier, now_ms, house.approval_over)
+    campaign = campaigns.launch(txn, identifier, now_ms, house.approval_over, house)
     budgets.spend(txn, token, parts_of(campaign), now_ms, ZoneInfo(house.time_zone))
     return campaign

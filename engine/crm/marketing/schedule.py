@@ -9,6 +9,7 @@ Whether it may go is asked when it is put down and again when it begins: what ma
 
 from typing import Final
 
+from engine.config import House
 from engine.crm.marketing import campaigns
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.errors import Conflict, Invalid, InvalidParam, Refusal
@@ -22,10 +23,11 @@ STARTS: Final = Index("campaign_starts", "QQ")  # when, campaign
 TABLES: Final = (STARTS,)
 
 
-def put_down(txn: Txn, identifier: int, starts_ms: int, now_ms: int, approval_over: int) -> Campaign:
+def put_down(txn: Txn, identifier: int, starts_ms: int, now_ms: int, house: House) -> Campaign:
     """Let a draft begin at `starts_ms`.
 
-    Raises NotFound, Invalid naming `start_at` or `objective`: who plans says what for; Conflict as `campaigns.launch`.
+    Raises NotFound, Invalid naming `start_at` or `objective`: who plans says what for; Conflict and Invalid as
+    `campaigns.launch`.
     """
     campaign = CAMPAIGNS.get(txn, identifier)
     if not now_ms < starts_ms <= now_ms + AHEAD_MOST_MS:
@@ -34,7 +36,7 @@ def put_down(txn: Txn, identifier: int, starts_ms: int, now_ms: int, approval_ov
         raise Invalid(InvalidParam("objective", "is missing: a campaign that is planned has one"), code="no_objective")
     if campaign.stage is not Stage.DRAFT:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be scheduled")
-    campaigns.require_launchable(campaign, starts_ms, approval_over)
+    campaigns.require_launchable(campaign, starts_ms, house.approval_over, house)
     STARTS.add(txn, starts_ms, identifier)
     events.append(txn, "campaign.scheduled", now_ms, campaigns.name_of(identifier), start_ms=starts_ms)
     return campaigns.store(txn, campaign, stage=Stage.SCHEDULED, starts_ms=starts_ms)
@@ -50,7 +52,7 @@ def take_up(txn: Txn, identifier: int, now_ms: int) -> Campaign:
     return campaigns.store(txn, campaign, stage=Stage.DRAFT, starts_ms=0)
 
 
-def begin_due(txn: Txn, now_ms: int, approval_over: int) -> int:
+def begin_due(txn: Txn, now_ms: int, house: House) -> int:
     """Begin those whose time has come; how many left the schedule."""
     left = 0
     for starts_ms, identifier in list(STARTS.scan(txn)):
@@ -63,7 +65,7 @@ def begin_due(txn: Txn, now_ms: int, approval_over: int) -> int:
             continue
         campaigns.store(txn, campaign, stage=Stage.DRAFT)
         try:
-            campaigns.launch(txn, identifier, now_ms, approval_over)
+            campaigns.launch(txn, identifier, now_ms, house.approval_over, house)
         except Refusal as refusal:
             name = campaigns.name_of(identifier)
             events.append(txn, "campaign.not_begun", now_ms, name, reason=refusal.code)

@@ -27,8 +27,8 @@ def withdraw_all(txn: Txn, number: int, method: str, evidence: str, now_ms: int)
         withdraw(txn, number, "service", method, evidence, now_ms)
 
 
-def withdraw(txn: Txn, number: int, purpose: str, method: str, evidence: str, now_ms: int) -> None:
+def withdraw(txn: Txn, number: int, purpose: str, method: str, evidence: str, now_ms: int, by: str = "") -> None:
     """Withdraw one purpose, unless its newest row says so already."""
     row = consent.newest(txn, number, purpose)
     if row is None or row.status is not Status.WITHDRAWN:
-        add(txn, number, purpose, Consent(Status.WITHDRAWN, method, evidence, now_ms))
+        add(txn, number, purpose, Consent(Status.WITHDRAWN, method, evidence, now_ms, by=by))

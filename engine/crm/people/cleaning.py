@@ -40,7 +40,9 @@ def name(said: str) -> tuple[str, str]:
 def number(said: str, country: str | None) -> tuple[str, str]:
     """A telephone number in E.164."""
     found, _ = text(said)
-    plain = unicodedata.normalize("NFKC", found) if not found.isascii() else found
+    plain = (unicodedata.normalize("NFKC", found) if not found.isascii() else found).strip()
+    if not plain:
+        raise ValueError("is missing")
     if _SCIENTIFIC.fullmatch(plain):
         raise ValueError("is a number that a spreadsheet has rounded: its last digits are lost")
     if plain.endswith(".0") and plain[:-2].isdigit():
@@ -59,7 +61,8 @@ def number(said: str, country: str | None) -> tuple[str, str]:
         except Invalid as error:
             reason = error.params[0].reason
             continue
-        return parsed, "" if parsed == said else "written otherwise"
+        # Digits alone, with the country's code or without it, are no mess.
+        return parsed, "" if attempt == said and said.lstrip("+").isdigit() and said.isascii() else "written otherwise"
     raise ValueError(reason)
 
 

@@ -19,6 +19,7 @@ from engine.crm.people.customer import (
     CUSTOMERS,
     Customer,
     Lifecycle,
+    PhoneState,
     keys_of,
     numbers_of,
 )
@@ -112,7 +113,8 @@ def change(
     stepped: dict[str, Any] = {**changed, "updated_ms": now_ms, "updated_by": by, "version": old.version + 1}
     new: Customer = msgspec.structs.replace(old, **stepped)
     if new.number != old.number:
-        new = msgspec.structs.replace(new, granted=consent.standing(txn, new.number))
+        reached = changed.get("phone_state", PhoneState.OK)  # what was known is of the number before
+        new = msgspec.structs.replace(new, granted=consent.standing(txn, new.number), phone_state=reached)
     _check(txn, new, old)
     _renumber(txn, old, new)
     _write(txn, old, new)
@@ -206,6 +208,16 @@ def _check(txn: Txn, new: Customer, old: Customer | None) -> None:
     ]
     if wrong:
         raise Invalid(*wrong)
+
+
+def faults(txn: Txn, customer: Customer) -> list[InvalidParam]:
+    """Everything that is wrong with a record that is not stored yet, an own field that is missing as well."""
+    wrong = [InvalidParam(name, reason) for name, reason in _wrong(txn, customer)]
+    try:
+        require_complete(txn, customer)
+    except Invalid as error:
+        wrong += error.params
+    return wrong
 
 
 def _wrong(txn: Txn, customer: Customer) -> Iterator[tuple[str, str]]:

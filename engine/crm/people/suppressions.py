@@ -20,10 +20,11 @@ REASONS: Final = ("stop_all", "erased", "bad_number", "complaint", "legal")
 
 
 class Suppression(msgspec.Struct, frozen=True, array_like=True):
-    """Why and since when."""
+    """Why and since when; `also` are reasons that came later."""
 
     reason: str
     at_ms: int
+    also: tuple[str, ...] = ()
 
 
 SUPPRESSIONS: Final = Line("suppressions", Suppression, "16s")
@@ -50,32 +51,57 @@ def any_known(txn: Txn) -> bool:
     return SUPPRESSIONS.any(txn)
 
 
+def reasons_of(found: Suppression) -> tuple[str, ...]:
+    """All reasons, the oldest first."""
+    return (found.reason, *found.also)
+
+
 def add(txn: Txn, pepper: bytes, number: int, reason: str, now_ms: int) -> bool:
-    """Suppress `number`; False where it was already, whose older reason then stays."""
+    """Suppress `number`; False where it was already for that reason.  The oldest reason is the one that is told."""
     key = digest(pepper, number)
-    if SUPPRESSIONS.find(txn, key) is not None:
+    found = SUPPRESSIONS.find(txn, key)
+    if found is None:
+        SUPPRESSIONS.put(txn, key, Suppression(reason, now_ms))
+        return True
+    if reason in reasons_of(found):
         return False
-    SUPPRESSIONS.put(txn, key, Suppression(reason, now_ms))
+    SUPPRESSIONS.put(txn, key, msgspec.structs.replace(found, also=(*found.also, reason)))
     return True
 
 
 def mark_erased(txn: Txn, pepper: bytes, number: int, now_ms: int) -> None:
     """Suppress the number of somebody who was erased, whatever it was suppressed for before."""
-    SUPPRESSIONS.put(txn, digest(pepper, number), Suppression(ERASED, now_ms))
+    key = digest(pepper, number)
+    found = SUPPRESSIONS.find(txn, key)
+    others = () if found is None else tuple(reason for reason in reasons_of(found) if reason != ERASED)
+    SUPPRESSIONS.put(txn, key, Suppression(ERASED, now_ms, others))
 
 
 def refuse_erased(txn: Txn, pepper: bytes, number: int) -> None:
     """Raises Conflict `erased` where the number's holder was erased: only he brings himself back, by a text to us."""
     found = find(txn, pepper, number)
-    if found is not None and found.reason == ERASED:
+    if found is not None and ERASED in reasons_of(found):
         raise Conflict("whoever has this number was erased, and comes back only by a text of their own", code=ERASED)
 
 
-def lift(txn: Txn, pepper: bytes, number: int) -> bool:
-    """Take a `stop_all` or an `erased` away, at the person's own wish; False where there is none, or another reason."""
+def lift(txn: Txn, pepper: bytes, number: int, reason: str = "stop_all") -> bool:
+    """Take one reason away, at the person's own wish a `stop_all` and an `erased`; False where there was none.
+
+    Others stay.
+    """
     key = digest(pepper, number)
     found = SUPPRESSIONS.find(txn, key)
-    return found is not None and found.reason in ("stop_all", ERASED) and SUPPRESSIONS.remove(txn, key)
+    if found is None:
+        return False
+    known = reasons_of(found)
+    lifted = {reason, ERASED} if reason == "stop_all" else {reason}
+    left = [other for other in known if other not in lifted]
+    if len(left) == len(known):
+        return False
+    if not left:
+        return SUPPRESSIONS.remove(txn, key)
+    SUPPRESSIONS.put(txn, key, Suppression(left[0], found.at_ms, tuple(left[1:])))
+    return True
 
 
 class Suppressions:

@@ -54,7 +54,9 @@ CASES = [
     ),
     pytest.param(waiting(), facts(verdict=EVENING), ("quiet hours", LATER), id="quiet hours"),
     pytest.param(waiting(), facts(verdict=PAUSED), ("campaign is paused", "resumes it", END), id="paused"),
-    pytest.param(waiting(), facts(verdict=Verdict(State.HELD, "cap")), ("cost cap", "raises the cap", END), id="cap"),
+    pytest.param(
+        waiting(), facts(verdict=Verdict(State.HELD, "cost_cap")), ("cost cap", "raises the cap", END), id="cap"
+    ),
     pytest.param(
         waiting(state=State.ACCEPTED),
         facts(verdict=Verdict(State.HELD, "approval")),

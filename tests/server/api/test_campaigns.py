@@ -272,7 +272,7 @@ async def test_a_campaign_runs_to_its_end(house: Place) -> None:
 async def test_a_campaign_with_a_consent_basis_is_sent(tmp_path: Path, purpose: str) -> None:
     async with place_in(tmp_path, 1) as place:
         await place.ready()
-        campaign = await place.draft(purpose=purpose, consent_basis="guest cards of May", text="Hi")
+        campaign = await place.draft(purpose=purpose, consent_basis="guest cards of May", text="Lotus Hotel: hi, STOP")
         await place.upload(campaign, as_csv(ROWS))
         await place.call("POST", f"/v1/campaigns/{campaign}/launch")
         counts = None
@@ -296,7 +296,7 @@ async def test_a_row_whose_text_is_too_long_harms_no_other(
 ) -> None:
     async with place_in(tmp_path, 1) as place:
         await place.ready()
-        campaign = await place.draft(purpose=purpose, text="{name}" * 50)
+        campaign = await place.draft(purpose=purpose, text="{name}" * 50 + " Lotus Hotel, STOP")
         rows = [
             {"to": "+8613900000011", "values": {"name": "汉" * 1000}},
             {"to": "+8613900000012", "values": {"name": "x"}},

@@ -146,7 +146,7 @@ async def test_a_body_as_published_is_taken(desk: Place) -> None:
         "to": "+8613912345678", "text": "x", "client_ref": "r", "purpose": "service", "lane": "otp",
         "not_before": "2030-01-01T00:00:00Z", "expires_at": "2031-01-01T00:00:00Z", "delivery_report": "all",
         "on_unknown": "resend", "alphabet": "auto", "national": "all", "transliterate": True, "flash": True, "tag": "t",
-        "sim": "460000000000001", "tariff": "normal",
+        "sim": "460000000000001", "tariff": "normal", "in_reply_to": None,
     }  # fmt: skip
     assert set(wanted["properties"]) == set(body)
     assert schema.faults(desk.document, wanted, body) == []

@@ -26,7 +26,7 @@ from tests.engine.crm.stage import (
     upload,
 )
 
-CAP = Verdict(State.HELD, "cap")
+CAP = Verdict(State.HELD, "cost_cap")
 LONG = "a" * 300  # two parts
 
 

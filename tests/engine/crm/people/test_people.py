@@ -129,11 +129,12 @@ def test_withdrawing_twice_is_one_row_and_withdrawing_what_was_never_asked_is_ke
 
 def test_a_suppression_stands_under_a_keyed_hash(store: Store) -> None:
     assert store.write_now(suppressions.add, PEPPER, FIRST, "complaint", NOW_MS)
+    assert store.write_now(suppressions.add, PEPPER, FIRST, "stop_all", NOW_MS)
     assert not store.write_now(suppressions.add, PEPPER, FIRST, "stop_all", NOW_MS)
     with store.read() as txn:
         found = suppressions.find(txn, PEPPER, FIRST)
         assert found is not None
-        assert found.reason == "complaint"
+        assert suppressions.reasons_of(found) == ("complaint", "stop_all")
         assert suppressions.find(txn, b"q" * 32, FIRST) is None
         (key,) = [key for key, _ in SUPPRESSIONS.scan(txn)]
     assert FIRST.to_bytes(8, "big") not in key[0]

@@ -1,0 +1,442 @@
+"""The work on imports: one task of the engine, one import at a time, a stage behind the other.
+
+Rows are read and sorted on the loop, a millisecond at a turn, and written by the writer in bulk changes of a few
+milliseconds; never both at once, since the two threads would only take the interpreter from one another: a fifth more
+CPU a row, and small changes beside waited twice as long.  What was under way when the last run ended is taken back and
+begun again.
+"""
+
+import asyncio
+import logging
+import secrets
+from array import array
+from collections.abc import Callable, MutableSequence, Sequence
+from datetime import UTC, datetime
+from struct import pack
+from typing import Concatenate, Final, ParamSpec
+from zoneinfo import ZoneInfo
+
+from engine._seen import Seen
+from engine.crm.people import customers, import_rows, import_stage, import_undo, import_update, imports, regions, tags
+from engine.crm.people.customer import BY_NUMBER, CUSTOMERS, Customer
+from engine.crm.people.import_fates import Fates, counted
+from engine.crm.people.import_files import Reading
+from engine.crm.people.import_rows import Cleaned, Cleaner
+from engine.crm.people.import_stage import ALONG, Fresh, Given, Range, Swept
+from engine.crm.people.import_update import Fate, Row
+from engine.crm.people.imports import CREATED, Counts, Import, Place, State, Stretch
+from engine.crm.people.suppressions import SUPPRESSIONS, Suppressions
+from engine.errors import Invalid, StoreError
+from engine.store.environment import Store
+from engine.store.table import Txn
+
+P = ParamSpec("P")
+
+log = logging.getLogger(__name__)
+
+# The more, the fewer pages are written twice: a sweep goes through a whole index, however few keys it brings.
+STAGE_ROWS: Final = 200_000
+TURN_ROWS: Final = 200  # read or built in one turn of the loop: a millisecond or two
+SOUGHT_ROWS: Final = 1_000
+APPENDED: Final = 3_000  # records in one change
+SWEPT: Final = 2_000  # numbers in one change
+WORDS_SWEPT: Final = 4_000  # entries
+UPDATED: Final = 50  # customers in one small change
+SETTLED: Final = 2_000
+PAUSE_S: Final = 0.005  # between two steps of an undo
+AGAIN_S: Final = 5.0  # after the store refused
+LAPSED_EVERY_S: Final = 600.0
+DAY_MS: Final = 86_400_000
+TWICE: Final = "a row before has the same number"
+
+
+class Imports:
+    """Works on what is asked of imports.  `ring` when something was."""
+
+    def __init__(
+        self, store: Store, suppressions: Suppressions, now_ms: Callable[[], int], country: str, zone: str,
+        is_pressed: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._suppressions = suppressions
+        self._now_ms = now_ms
+        self._country = country or None
+        self._zone = zone
+        self._is_pressed = is_pressed
+        self._bell = asyncio.Event()
+        self.stage_rows = STAGE_ROWS
+        self.receiving: set[int] = set()  # imports whose file is coming in
+
+    def ring(self) -> None:
+        """There may be work."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except StoreError as error:
+                log.error("imports wait while the store refuses: %s", error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            try:
+                async with asyncio.timeout(LAPSED_EVERY_S):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+
+    async def once(self) -> None:
+        """Do all that waits now.  Raises StoreError."""
+        self._bell.clear()
+        await self.lapse()
+        while True:
+            with self._store.read() as txn:
+                waiting = imports.waiting(txn)
+            if not waiting:
+                return
+            await self._work(waiting[0])
+
+    async def lapse(self) -> None:
+        """Take back rented lists whose licence has ended, and drop files that are too old to be kept."""
+        now_ms = self._now_ms()
+        zone = ZoneInfo(self._zone) if self._zone else UTC
+        today = datetime.fromtimestamp(now_ms / 1000, zone).toordinal()
+        with self._store.read() as txn:
+            lapsed = imports.lapsed(txn, today)
+            old = imports.old_files(txn, now_ms - imports.KEPT_DAYS * DAY_MS)
+        for identifier in lapsed:
+            await self._store.write(imports.ask_undo, identifier, now_ms, "licence")
+        for identifier in old:
+            await self.repeat(imports.drop_file, identifier, now_ms)
+
+    async def _work(self, identifier: int) -> None:
+        with self._store.read() as txn:
+            record = imports.IMPORTS.get(txn, identifier)
+        if record.state is State.UNDOING:
+            await self.repeat(import_undo.rewind, identifier, self._now_ms())
+            await self.repeat(import_undo.step, identifier, self._now_ms())
+            return
+        try:
+            await Work(self, record).run()
+        except StoreError:
+            raise
+        except Invalid as error:
+            told = error.params[0]
+            where = f" (row {told.row})" if told.row else ""
+            await self._fail(record, f"{told.name} {told.reason}{where}")
+        except Exception as error:  # a file that we trip over must not stop the engine, nor its next start
+            log.exception("import %s failed", imports.name_of(identifier))
+            await self._fail(record, f"an error of ours: {type(error).__name__}")
+
+    async def _fail(self, record: Import, reason: str) -> None:
+        await self.repeat(import_undo.rewind, record.id, self._now_ms())
+        await self._store.write(_fail, record.id, reason, self._now_ms())
+
+    async def repeat(self, step: Callable[Concatenate[Txn, P], bool], *args: P.args, **_: P.kwargs) -> None:
+        """Do a step as long as it says that there may be more, with a pause in between."""
+        while True:
+            if not await self._store.write_bulk(step, *args, **_):
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    # -- what the work asks for
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def suppressions(self) -> Suppressions:
+        return self._suppressions
+
+    @property
+    def country(self) -> str | None:
+        return self._country
+
+    def now_ms(self) -> int:
+        """The engine's clock."""
+        return self._now_ms()
+
+    async def give_way(self, worked_s: float) -> None:
+        """Let others in; where somebody sends, twice as long as was worked."""
+        await asyncio.sleep(min(2 * worked_s, 0.04) if self._is_pressed() else 0)
+
+
+def _fail(txn: Txn, identifier: int, reason: str, now_ms: int) -> None:
+    record = imports.IMPORTS.get(txn, identifier)
+    imports.end(txn, record, State.FAILED, now_ms, error=reason[:500])
+
+
+class Work:
+    """One check or one run of one import, from where it is to its end."""
+
+    def __init__(self, works: Imports, record: Import) -> None:
+        self._works = works
+        self._store = works.store
+        self._now_ms = works.now_ms
+        self._record = record
+        self._is_run = record.state is State.RUNNING
+        self._counts = record.counts if self._is_run else Counts()
+        self._given = Given()
+        self._seen = None if self._is_run else Seen(secrets.token_bytes(16))
+        self._created: list[tuple[int, int]] = []
+
+    async def run(self) -> None:
+        """Read all rows, and let them become customers unless it is a check.  Raises Invalid, StoreError."""
+        store, record = self._store, self._record
+        await self._works.repeat(import_undo.rewind, record.id, self._now_ms())
+        place = record.place if self._is_run else Place()
+        await self._works.repeat(imports.forget_stretches, record.id, self._is_run, place.row, 200)
+        await self._works.suppressions.load(store)
+        with store.read() as txn:
+            house = import_rows.known(txn, self._works.country)
+            self._created = [(key[1], key[1] + count) for key, count in CREATED.scan(txn, record.id)]
+            region = regions.require(txn, record.region) if record.region else 0
+        reading = Reading(store, record.id, record.encoding, place)
+        cleaner = Cleaner(record, reading.columns, house)
+        given = await store.write(_tags_of, record.tags, self._now_ms()) if self._is_run else ()
+        self._given = Given(given, region, record.lifecycle)
+        while True:
+            cleaned, behind = await self._read(reading, cleaner)
+            if not cleaned.rows and not cleaned.faults:
+                break
+            await self._stage(cleaned, behind)
+        await store.write(_end, record.id, self._is_run, self._counts, self._now_ms())
+
+    # -- reading
+
+    async def _read(self, reading: Reading, cleaner: Cleaner) -> tuple[Cleaned, Place]:
+        """The rows of a stage, cleaned."""
+        whole = Cleaned()
+        begun = reading.place.row
+        clock = asyncio.get_running_loop().time
+        while (row := reading.place.row) - begun < self._works.stage_rows:
+            began_s = clock()
+            cells = reading.some(min(TURN_ROWS, begun + self._works.stage_rows - row))
+            if not cells:
+                break
+            unknown = cleaner.unknown(cells)
+            if unknown:
+                cleaner.learn(await self._tags(unknown))
+            _join(whole, cleaner.take(row + 1, cells))
+            await self._works.give_way(clock() - began_s)
+        place = reading.place
+        await self._check_others(cleaner, whole)
+        return whole, place
+
+    async def _tags(self, names: set[str]) -> dict[str, int]:
+        if not self._is_run:
+            return dict.fromkeys(names, -1)
+        found = await self._store.write(_tags_of, tuple(sorted(names)), self._now_ms())
+        with self._store.read() as txn:
+            return {name: tags.find(txn, name) or 0 for name in names} if found else {}
+
+    async def _check_others(self, cleaner: Cleaner, cleaned: Cleaned) -> None:
+        """Refuse rows whose further fields no customer may have."""
+        with self._store.read() as txn:
+            is_asked = cleaner.is_rich or bool(customers.faults(txn, Customer(0, 0)))
+        if not is_asked:
+            return
+        for first in range(0, len(cleaned.rows), TURN_ROWS):
+            with self._store.read() as txn:
+                for at in range(first, min(first + TURN_ROWS, len(cleaned.rows))):
+                    others = cleaned.others[at] if cleaned.others else {}
+                    wrong = customers.faults(txn, Customer(0, cleaned.numbers[at], **others))
+                    if wrong and not (wrong[0].reason == "is required" and BY_NUMBER.find(txn, cleaned.numbers[at])):
+                        cleaned.faults[cleaned.rows[at]] = wrong[0].name, wrong[0].reason
+            await asyncio.sleep(0)
+        import_rows.drop_faulty(cleaned)
+
+    # -- a stage
+
+    async def _stage(self, cleaned: Cleaned, behind: Place) -> None:
+        fates: dict[int, Fate] = {
+            row: Fate(row, "refused", 0, field, reason) for row, (field, reason) in cleaned.faults.items()
+        }
+        chosen, known = await self._sort_out(cleaned, fates)
+        first = 0
+        taken: list[int] = []
+        if self._is_run and chosen:
+            of = await self._store.write(import_stage.open_stage, self._record.id, len(chosen), self._now_ms())
+            first = of.first
+            self._created.append((first, first + len(chosen)))
+            taken = await self._bring_in(cleaned, chosen, of)
+        known = sorted([*known, *(chosen[at] for at in taken)])
+        for at in range(0, len(known), UPDATED):
+            for fate in await self._change([_row(cleaned, place) for place in known[at : at + UPDATED]]):
+                fates[fate.row] = fate
+        await self._close(await self._fates(cleaned, fates, chosen, first), behind)
+
+    async def _fates(
+        self, cleaned: Cleaned, fates: dict[int, Fate], chosen: Sequence[int], first: int
+    ) -> list[Stretch]:
+        """What became of every row, where the customers of the chosen ones have the ids from `first` on."""
+        found = Fates(cleaned)
+        others = sorted(fates)
+        told = 0
+        for at, place in enumerate(chosen):
+            row = cleaned.rows[place]
+            while told < len(others) and others[told] <= row:
+                found.add(others[told], fates[others[told]], 0)
+                told += 1
+            if row not in fates:
+                found.add(row, None, first + at if first else 0)
+            if at % SOUGHT_ROWS == 0:
+                await asyncio.sleep(0)
+        for row in others[told:]:
+            found.add(row, fates[row], 0)
+        return found.stretches
+
+    async def _sort_out(self, cleaned: Cleaned, fates: dict[int, Fate]) -> tuple[MutableSequence[int], list[int]]:
+        """(places of rows of new people, places of rows of people who are known); `fates` of those that are neither."""
+        chosen = array("I")
+        known: list[int] = []
+        seen: set[int] = set()
+        forbidden = self._works.suppressions.numbers
+        for first in range(0, len(cleaned.rows), SOUGHT_ROWS):
+            some = cleaned.numbers[first : first + SOUGHT_ROWS]
+            with self._store.read() as txn:
+                found = _owners(txn, some)
+                erased = set[int]()
+                if len(forbidden):
+                    erased = {number for number in some if number in forbidden and self._is_erased(txn, number)}
+            if not (found or erased) and self._seen is None and len(set(some)) == len(some) and seen.isdisjoint(some):
+                # As it should be: nobody knows them.
+                seen.update(some)
+                chosen.extend(range(first, first + len(some)))
+                await asyncio.sleep(0)
+                continue
+            for place, number in enumerate(some, first):
+                row = cleaned.rows[place]
+                if number in erased:
+                    fates[row] = Fate(row, "refused", 0, "number", "the person was erased, and does not come back")
+                elif number in seen:
+                    fates[row] = Fate(row, "same", 0, "number", TWICE)
+                elif number in found:
+                    seen.add(number)
+                    if self._is_ours(found[number]):
+                        fates[row] = Fate(row, "same", found[number], "number", TWICE)
+                    else:
+                        known.append(place)
+                elif self._seen is not None and not self._seen.add(number, ""):
+                    fates[row] = Fate(row, "same", 0, "number", TWICE)
+                else:
+                    seen.add(number)
+                    chosen.append(place)
+            await asyncio.sleep(0)
+        return chosen, known
+
+    def _is_erased(self, txn: Txn, number: int) -> bool:
+        found = SUPPRESSIONS.find(txn, self._works.suppressions.numbers.digest(number))
+        return found is not None and found.reason == "erased"
+
+    def _is_ours(self, identifier: int) -> bool:
+        return any(first <= identifier < behind for first, behind in self._created)
+
+    async def _bring_in(self, cleaned: Cleaned, chosen: Sequence[int], of: Range) -> list[int]:
+        """Write the new customers; places of those whose number was taken meanwhile."""
+        fresh = Fresh(self._record, self._given, cleaned, chosen, of)
+        store = self._store
+        for first in range(0, fresh.count, APPENDED):
+            behind = min(first + APPENDED, fresh.count)
+            into: dict[str, import_stage.Items] = {table.name: [] for table in ALONG}
+            for at in range(first, behind, TURN_ROWS):
+                fresh.build(at, min(at + TURN_ROWS, behind), into)
+                await asyncio.sleep(0)
+            fresh.mark(into[CUSTOMERS.name])
+            await store.write_bulk(import_stage.append, into)
+        gone: set[int] = set()
+        for swept in await self._sweep(fresh):
+            gone |= {int.from_bytes(owner, "big") - of.first for owner in swept.taken}
+            fresh.mark_anew(swept.anew)
+        await self._sweep_words(fresh, gone)
+        for first in range(0, fresh.count, SETTLED):
+            settling = fresh.settling(first, min(first + SETTLED, fresh.count), gone)
+            await store.write_bulk(import_stage.settle, settling)
+        return sorted(gone)
+
+    async def _sweep(self, fresh: Fresh) -> list[Swept]:
+        found: list[Swept] = []
+        for lot in import_stage.lots(fresh.count, fresh.numbers, SWEPT):
+            if lot is None:
+                await asyncio.sleep(0)
+            else:
+                found.append(await self._store.write_bulk(import_stage.write_sweep, fresh.sweep(lot)))
+        return found
+
+    async def _sweep_words(self, fresh: Fresh, gone: set[int]) -> None:
+        for first in range(0, fresh.count, TURN_ROWS):
+            fresh.gather(first, min(first + TURN_ROWS, fresh.count), gone)
+            await asyncio.sleep(0)
+        held: import_stage.Items = []
+        for items in fresh.words():
+            held += items
+            while len(held) >= WORDS_SWEPT:
+                await self._store.write_bulk(import_stage.write_words, held[:WORDS_SWEPT])
+                held = held[WORDS_SWEPT:]
+        if held:
+            await self._store.write_bulk(import_stage.write_words, held)
+
+    async def _change(self, rows: list[Row]) -> list[Fate]:
+        if self._is_run:
+            return await self._store.write(import_update.apply, self._record.id, rows, self._given.tags, self._now_ms())
+        with self._store.read() as txn:
+            return [import_update.foretell(txn, self._record, row, self._given.tags) for row in rows]
+
+    async def _close(self, stretches: list[Stretch], behind: Place) -> None:
+        self._counts = counted(self._counts, stretches)
+        if self._is_run:
+            await self._store.write(
+                import_stage.close_stage, self._record.id, self._counts, behind, stretches, self._now_ms()
+            )
+        else:
+            await self._store.write(imports.write_stretches, self._record.id, False, stretches)
+
+
+def _owners(txn: Txn, some: Sequence[int]) -> dict[int, int]:
+    """Whose these numbers are, as far as they are anybody's."""
+    if not BY_NUMBER.any(txn):
+        return {}
+    packed = pack(f">{len(some)}Q", *sorted(some))
+    found = BY_NUMBER.find_many(txn, [packed[at : at + 8] for at in range(0, len(packed), 8)])
+    return {int.from_bytes(key, "big"): int.from_bytes(owner, "big") for key, owner in found.items()}
+
+
+def _row(cleaned: Cleaned, place: int) -> Row:
+    return Row(
+        cleaned.rows[place],
+        cleaned.numbers[place],
+        cleaned.names[place],
+        cleaned.lifecycles[place],
+        cleaned.regions[place],
+        cleaned.tags[place],
+        cleaned.others[place] if cleaned.others else {},
+    )
+
+
+def _join(whole: Cleaned, more: Cleaned) -> None:
+    whole.rows.extend(more.rows)
+    whole.numbers.extend(more.numbers)
+    whole.names += more.names
+    whole.lifecycles += more.lifecycles
+    whole.regions += more.regions
+    whole.tags += more.tags
+    whole.others += more.others
+    whole.faults |= more.faults
+    whole.notes |= more.notes
+
+
+def _tags_of(txn: Txn, names: tuple[str, ...], now_ms: int) -> tuple[int, ...]:
+    found: set[int] = set()
+    for name in names:
+        found |= set(tags.require(txn, [name], now_ms))
+    return tuple(sorted(found))
+
+
+def _end(txn: Txn, identifier: int, ran: bool, counts: Counts, now_ms: int) -> None:
+    record = imports.IMPORTS.get(txn, identifier)
+    if ran:
+        imports.end(txn, record, State.DONE, now_ms, counts=counts)
+    else:
+        imports.change(txn, record, now_ms, state=State.CHECKED, checked=counts)
