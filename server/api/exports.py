@@ -36,7 +36,7 @@ async def customers_csv(request: web.Request) -> web.StreamResponse:
     caller = caller_of(request)
     caller.require("customers:export")
     engine, query = request.app[ENGINE], request.query
-    whole = _is_so(query.get("whole", "0"), "whole")
+    whole, bom = _is_so(query.get("whole", "0"), "whole"), _is_so(query.get("bom", "1"), "bom")
     if whole and not caller.may("customers:reveal"):
         raise Forbidden("to see what is masked needs the right customers:reveal", code="no_right")
     with engine.store.read() as txn:
@@ -53,7 +53,7 @@ async def customers_csv(request: web.Request) -> web.StreamResponse:
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="customers.csv"'}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    await response.write(exports.header(columns, bom=_is_so(query.get("bom", "1"), "bom")))
+    await response.write(exports.header(columns, bom=bom))
     after = written = 0
     is_more = True
     while is_more:

@@ -151,7 +151,11 @@ def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
     if route.takes is not None:
         schema = _schema(route.takes, by_kind)
         media = route.media or ("application/json",)
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in media}}
+        # A table, and a file beside JSON or alone, has no shape that JSON Schema could tell.
+        is_file = route.takes is str or "application/json" in media
+        untold = {kind for kind in media if kind == "text/csv" or (is_file and kind != "application/json")}
+        content = {kind: {} if kind in untold else {"schema": schema} for kind in media}
+        operation["requestBody"] = {"required": True, "content": content}
     if not route.is_public:
         operation["security"] = _CALLERS
     return operation

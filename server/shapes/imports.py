@@ -181,7 +181,10 @@ def _day(said: str | None) -> int:
 
 
 def of_query(query: dict[str, Any]) -> NewImport:
-    """The same from a query, where lists are apart by commas.  Raises msgspec's errors."""
+    """The same from a query, where lists are apart by commas.  Raises Invalid for an empty value, msgspec's errors."""
+    empty = [InvalidParam(name, "is empty") for name, value in query.items() if not value]
+    if empty:
+        raise Invalid(*empty)
     told = {name: value.split(",") if name in ("purposes", "tags") else value for name, value in query.items()}
     told.setdefault("name", "list")
     return msgspec.convert(told, NewImport, strict=False)

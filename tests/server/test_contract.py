@@ -48,7 +48,7 @@ def test_few_checks_are_left_out() -> None:
 async def test_what_is_published_holds(tmp_path: Path) -> None:
     async with place_in(tmp_path, 1) as place:
         await place.ready()
-        await run(place, 200 if IS_LONG else 20, ["examples", "coverage", "fuzzing"])
+        await run(place, 200 if IS_LONG else 8, ["examples", "coverage", "fuzzing"])
 
 
 @pytest.mark.skipif(not IS_LONG, reason="takes minutes: CARILLON_LONG=1")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.crm.marketing import campaigns, uploads
+from engine.config import House
+from engine.crm.marketing import campaigns, schedule, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.recipients import Row
 from engine.crm.people import agreement, consent, customers, suppressions
@@ -81,6 +82,8 @@ STEPS: dict[str, Callable[..., Campaign]] = {
     "pause": campaigns.pause,
     "resume": campaigns.resume,
     "cancel": campaigns.cancel,
+    "schedule": lambda txn, identifier, now_ms: schedule.put_down(txn, identifier, now_ms + 1, now_ms, House()),
+    "unschedule": schedule.take_up,
 }
 ALLOWED = {
     (Stage.DRAFT, "launch"): Stage.RUNNING,
@@ -89,9 +92,13 @@ ALLOWED = {
     (Stage.DRAFT, "cancel"): Stage.CANCELLED,
     (Stage.RUNNING, "cancel"): Stage.CANCELLED,
     (Stage.PAUSED, "cancel"): Stage.CANCELLED,
+    (Stage.DRAFT, "schedule"): Stage.SCHEDULED,
+    (Stage.SCHEDULED, "unschedule"): Stage.DRAFT,
+    (Stage.SCHEDULED, "cancel"): Stage.CANCELLED,
 }
 WAY_TO = {
     Stage.DRAFT: (),
+    Stage.SCHEDULED: ("schedule",),
     Stage.RUNNING: ("launch",),
     Stage.PAUSED: ("launch", "pause"),
     Stage.CANCELLED: ("cancel",),
@@ -102,7 +109,7 @@ WAY_TO = {
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("stage", Stage)
 def test_every_step_from_every_stage_is_taken_or_refused(store: Store, stage: Stage, step: str) -> None:
-    campaign = draft(store).id
+    campaign = draft(store, objective="to fill the house").id
     # Nobody who may be texted: it completes as soon as it is fed.
     store.write_now(suppressions.add, PEPPER, FIRST, "stop_all", NOW_MS)
     upload(store, campaign, [row()])
