@@ -14,7 +14,8 @@ LOCK_FILE: Final = "carillon.lock"
 DATA_FILE: Final = "data.mdb"
 COMPACTED_FILE: Final = "data.mdb.compacted"  # what will be the data once it is whole
 READERS_FILE: Final = "lock.mdb"
-_READERS_OCTETS: Final = 8192  # LMDB's table of 126 readers, which it writes through a map
+MOST_READERS: Final = 510
+_READERS_OCTETS: Final = (MOST_READERS + 2) * 64  # LMDB's table of them, which it writes through a map
 
 DISK_FULL: Final = "the disk that holds the data is full: nothing of the change was kept"
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)

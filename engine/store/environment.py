@@ -34,6 +34,7 @@ from engine.store.disk import (
     COMPACTED_FILE,
     DATA_FILE,
     DISK_FULL,
+    MOST_READERS,
     NO_SPACE,
     hold_data,
     lock,
@@ -131,6 +132,7 @@ class Store:
                 readonly=read_only,
                 mode=0o600,
                 max_spare_txns=4,
+                max_readers=MOST_READERS,
                 create=not read_only,
                 writemap=False,
             )
@@ -236,8 +238,14 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterator[Txn]:
         """A snapshot.  Keep it short: an old reader stops LMDB from using pages again."""
-        with self._env.begin(buffers=False) as raw:
-            yield Txn(raw, self._handles)
+        txn = Txn(self._env.begin(buffers=False), self._handles)
+        try:
+            yield txn
+        finally:
+            # lmdb gives a reader's place back only with the object: a refusal whose traceback is still around must
+            # not hold it.
+            txn.raw.abort()
+            txn.raw = None  # type: ignore[assignment]  # whoever still reads through it is in error
 
     def pour(self, descriptor: int) -> None:
         """Write a compacted copy of what is stored at this moment to `descriptor`, a file or a pipe.

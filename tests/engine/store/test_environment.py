@@ -14,6 +14,7 @@ import pytest
 
 from bench.rig import ROOT
 from engine.errors import Conflict, NotFound, RecordBroken, StoreError, StoreFull, StoreLocked, StoreVersion
+from engine.store.disk import MOST_READERS
 from engine.store.environment import META, READERS_CHECKED_COMMITS, SCHEMA_VERSION, Store
 from engine.store.table import Line, Note, Table, Txn
 
@@ -366,6 +367,15 @@ def test_who_was_killed_while_reading_does_not_make_the_file_grow_for_ever(store
     for turn in range(READERS_CHECKED_COMMITS):
         store.write_now(NAMES.put, turn % 5, "x" * 1000)
     assert store.octets_most < pinned + 20 * 4096
+
+
+def test_refusals_that_are_still_around_hold_no_place_of_a_reader(store: Store) -> None:
+    kept = []
+    for key in range(2 * MOST_READERS):
+        with pytest.raises(NotFound) as refused, store.read() as txn:
+            NUMBERS.get(txn, key)
+        kept.append(refused)
+    assert name(store, 1) is None
 
 
 @pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
