@@ -237,8 +237,11 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Txn]:
-        """A snapshot.  Keep it short: an old reader stops LMDB from using pages again."""
-        txn = Txn(self._env.begin(buffers=False), self._handles)
+        """A snapshot.  Keep it short: an old reader stops LMDB from using pages again.  Raises StoreError."""
+        try:
+            txn = Txn(self._env.begin(buffers=False), self._handles)
+        except lmdb.Error as error:
+            raise of_lmdb(error, self.directory) from error
         try:
             yield txn
         finally:

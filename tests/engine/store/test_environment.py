@@ -378,6 +378,15 @@ def test_refusals_that_are_still_around_hold_no_place_of_a_reader(store: Store) 
     assert name(store, 1) is None
 
 
+def test_more_readers_at_once_than_there_are_places_is_an_error_of_ours(store: Store) -> None:
+    with contextlib.ExitStack() as reading:
+        for _ in range(MOST_READERS):
+            reading.enter_context(store.read())
+        with pytest.raises(StoreError, match="maxreaders"):
+            reading.enter_context(store.read())
+    assert name(store, 1) is None
+
+
 @pytest.mark.parametrize("name", [pytest.param("file", id="a file"), pytest.param("file/data", id="below a file")])
 def test_a_path_that_cannot_be_a_directory_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
