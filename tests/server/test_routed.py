@@ -33,6 +33,16 @@ async def test_two_countries_leave_by_two_sims(house: Place) -> None:
     assert senders(house, GERMAN) == [TWO] * 8
 
 
+async def test_A11_one_house_texts_two_countries_by_two_numbers_and_each_customer_by_one(house: Place) -> None:
+    british = "+447700900123"
+    house.engine.routing.is_sticky = True
+    await route(house, "China", ONE, countries=["CN"])
+    await route(house, "Britain", TWO, countries=["GB"])
+    for number in (CHINESE, british, CHINESE):
+        await house.sent(to=number)
+    assert (senders(house, CHINESE), senders(house, british)) == ([ONE, ONE], [TWO])
+
+
 async def test_a_campaign_keeps_to_its_route_beside_one_that_is_free(house: Place) -> None:
     await route(house, "surveys", TWO, purposes=["transactional"])
     await route(house, "all else")

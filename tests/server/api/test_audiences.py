@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.conftest import Place
+from tests.server.conftest import Place, place_in
 
 
 async def people(place: Place, count: int, **fields: Any) -> list[str]:
@@ -151,3 +152,21 @@ async def test_a_schedule_is_taken_up_again_or_cancelled(desk: Place) -> None:
 async def test_a_start_beyond_the_coming_year_is_refused(desk: Place, seconds: int) -> None:
     _, answer = await planned(desk, later(desk, seconds), objective="news")
     assert (answer.status, list(answer.params)) == (422, ["start_at"])
+
+
+async def test_F1_ten_thousand_in_one_call_each_once_and_all_to_the_end(tmp_path: Path) -> None:
+    numbers = [f"+86139{number:08d}" for number in range(10_000)]
+    async with place_in(tmp_path, 8) as place:
+        await place.ready()
+        place.rack.network.report_delay_ms = None
+        campaign = await place.draft(text="x")
+        # A number that is in the list twice is one recipient.
+        answer = await place.upload(campaign, "\n".join(["to", *numbers, numbers[0]]).encode())
+        assert (answer.body["accepted"], answer.body["duplicate"]) == (10_000, 1)
+        await place.call("POST", f"/v1/campaigns/{campaign}/launch")
+        async with asyncio.timeout(60):
+            while (found := (await place.call("GET", f"/v1/campaigns/{campaign}")).body)["state"] != "completed":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert sorted(one.destination for one in place.rack.network.accepted) == numbers
+        assert found["counts"]["sent"] == 10_000
+        assert place.differences() == []

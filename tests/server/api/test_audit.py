@@ -7,6 +7,7 @@ import pytest
 from engine.access.caller import SYSTEM, Caller
 from engine.crm.people import audit
 from engine.crm.people.audit import AUDIT, By
+from engine.crm.people.roles import REVEALS_A_DAY
 from engine.store import ids
 from server import middleware
 from tests.server.conftest import PEPPER, Answer, Place
@@ -134,6 +135,20 @@ async def test_one_reveal_too_many_is_429_and_an_alert(desk: Place, monkeypatch:
     assert kinds.count("reveal.limit") == 1
     newest = (await desk.call("GET", "/v1/audit?limit=1")).body["items"][0]
     assert newest["action"] == "customer.reveal_refused"
+
+
+async def test_N2_the_twenty_first_reveal_of_a_day_is_429_and_an_alert(
+    desk: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await customer(desk)
+    monkeypatch.setattr(middleware, "of_token", lambda _: clerk(reveals_a_day=REVEALS_A_DAY))
+    shown = await desk.call("GET", f"/v1/customers/{name}")
+    assert (shown.status, NUMBER in str(shown.body)) == (200, False)
+    statuses = [(await revealed(desk, name)).status for _ in range(21)]
+    assert statuses == [200] * 20 + [429]
+    kinds = [event["type"] for event in (await desk.call("GET", "/v1/events")).body["items"]]
+    assert kinds.count("reveal.limit") == 1
+    assert (await desk.call("GET", "/v1/customers.csv")).status == 403
 
 
 @pytest.mark.parametrize(

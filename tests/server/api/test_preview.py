@@ -13,7 +13,7 @@ from engine.crm.people.frequency import Frequency
 from engine.store.table import Txn
 from engine.traffic import messages
 from engine.traffic.messages import Message, State
-from tests.server.conftest import PEPPER, Answer, Place, place_in
+from tests.server.conftest import PEPPER, Answer, Place, place_in, until
 
 FIRST = 8_613_900_000_000
 OFFER = {"en": "Lotus Hotel: dear {name:guest}, tea. Reply STOP", "zh": "【荷花酒店】{name:您},今天有茶。回TD退订"}
@@ -98,6 +98,23 @@ async def test_parts_are_those_of_the_longest_name_in_each_language(desk: Place)
     assert (chinese["people"], chinese["parts_most"], chinese["alphabet"]) == (1, 1, "ucs2")
     assert (found["parts"], found["modems"], found["estimate_s"]) == (4, 0, None)
     assert found["text"].endswith("and no modem is ready")
+
+
+async def test_A17_who_has_no_name_is_greeted_all_the_same_and_the_worst_case_is_shown(house: Place) -> None:
+    for number, name in (("01", ""), ("02", "李" * 70)):
+        body = {"number": f"+86139000000{number}", "name": name, "language": "zh"}
+        assert (await house.call("POST", "/v1/customers", body)).status == 201
+    text = {"zh": "{name:您}好,茶已备好"}
+    found = (await asked(house, purpose="transactional", text=text)).body
+    assert (found["people"], found["parts"], found["languages"]["zh"]["parts_most"]) == (2, 3, 2)
+    campaign = await house.draft(text=text)
+    said = await house.call("POST", f"/v1/campaigns/{campaign}/audience", {"definition": EVERYBODY})
+    assert (said.status, said.body["accepted"]) == (202, 2)
+    await house.call("POST", f"/v1/campaigns/{campaign}/launch")
+    await until(lambda: len(house.rack.network.accepted) == 3)
+    rows = (await house.call("GET", f"/v1/campaigns/{campaign}/results")).body["items"]
+    texts = {(await house.message(row["message_id"]))["text"] for row in rows}
+    assert texts == {"您好,茶已备好", "李" * 70 + "好,茶已备好"}
 
 
 async def test_a_missing_language_or_value_and_a_text_that_law_forbids_are_warned_of(desk: Place) -> None:

@@ -161,3 +161,18 @@ async def test_F2_any_mix_of_conditions_picks_the_receivers(desk: Place) -> None
         kept = await desk.call("POST", "/v1/segments", {"name": case["text"], "definition": case["json"]})
         inside = await desk.call("GET", f"{kept.headers['Location']}/customers")
         assert [customer["name"] for customer in inside.body["items"]] == case["match"]
+
+
+async def test_M4_a_class_in_a_region_is_a_segment(desk: Place) -> None:
+    for code, above in (("CN-JS", None), ("CN-JS-NJ", "CN-JS"), ("CN-ZJ", None)):
+        region = {"code": code, "name": code, **({"parent": above} if above else {})}
+        answer = await desk.call("POST", "/v1/regions", region)
+        assert answer.status == 201, answer
+    said = [("A", "CN-JS"), ("A", "CN-JS-NJ"), ("B", "CN-JS"), ("A", "CN-ZJ"), ("A", None)]
+    for number, (class_, code) in enumerate(said):
+        body = {"number": f"+861390000{number:04d}", "name": f"Guest {number}", "class": class_}
+        answer = await desk.call("POST", "/v1/customers", {**body, **({"region": code} if code else {})})
+        assert answer.status == 201, answer
+    kept = await desk.call("POST", "/v1/segments", {"name": "key", "definition": "class = A and region = CN-JS"})
+    inside = await desk.call("GET", f"{kept.headers['Location']}/customers")
+    assert [customer["name"] for customer in inside.body["items"]] == ["Guest 0", "Guest 1"]
