@@ -1,9 +1,10 @@
 """The aiohttp application: every route in one list, around an engine that is already at work."""
 
+import functools
 import re
 from collections.abc import Iterable
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -95,12 +96,11 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     app[RATES] = Rates()
     app[AT_WORK] = AtWork()
     app.on_response_prepare.append(tell_rate)
-    routes = ROUTES
     if laboratory is not None:
         app[LABORATORY] = laboratory
-        routes = (*ROUTES, *sim.ROUTES)
+    routes = _routes(laboratory is not None)
     app[KNOWN] = {(route.method, route.path): route for route in routes}
-    app[openapi.DOCUMENT] = openapi.document(routes, version())
+    app[openapi.DOCUMENT] = functools.partial(_document, laboratory is not None)
     app[events.BELL] = events.Bell()
     engine.store.follow(app[events.BELL].follow)
     paths = [route.path for route in routes]
@@ -110,6 +110,16 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     attach(app)
     pages.setup(app)
     return app
+
+
+def _routes(is_laboratory: bool) -> tuple[Route, ...]:
+    return (*ROUTES, *sim.ROUTES) if is_laboratory else ROUTES
+
+
+@functools.cache
+def _document(is_laboratory: bool) -> dict[str, Any]:
+    """Once in a process, and only where somebody asks: it takes longer than a start otherwise does."""
+    return openapi.document(_routes(is_laboratory), version())
 
 
 def _told_apart(path: str, paths: Iterable[str]) -> str:

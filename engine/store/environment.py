@@ -144,16 +144,12 @@ class Store:
             raise self._opening_error(error) from error
         self._handles: dict[str, Any] = {}
         try:
-            for name in names:
-                self._handles[name] = self._env.open_db(name.encode(), create=not read_only)
+            self._open(names)
         except lmdb.Error as error:
             self._env.close()
             self._unlock()
             if isinstance(error, lmdb.NotFoundError) and META.name in self._handles:
-                raise StoreVersion(
-                    f"{directory} was last opened by an older Carillon and has no table {name}: start the server on it "
-                    "once, which makes it"
-                ) from error
+                raise self._lacking(names) from error
             raise self._opening_error(error) from error
         self._followers: list[Callable[[list[Note]], None]] = []
         self._small: deque[_Job] = deque()
@@ -223,6 +219,21 @@ class Store:
         self.write_now(self._end_migration, schema + 1, migration.tables)
         for table in migration.tables:
             del self._handles[table.name]
+
+    def _open(self, names: list[str]) -> None:
+        if self.read_only:
+            # What lmdb opens in a reader's transaction is closed with it.
+            for name in names:
+                self._handles[name] = self._env.open_db(name.encode(), create=False)
+            return
+        with self._env.begin(write=True) as raw:  # one flush for all of them
+            for name in names:
+                self._handles[name] = self._env.open_db(name.encode(), raw)
+
+    def _lacking(self, names: list[str]) -> StoreVersion:
+        lacking = next(name for name in names if name not in self._handles)
+        said = f"{self.directory} was last opened by an older Carillon and has no table {lacking}"
+        return StoreVersion(f"{said}: start the server on it once, which makes it")
 
     @staticmethod
     def _end_migration(txn: Txn, schema: int, gone: tuple[Keyed, ...]) -> None:
