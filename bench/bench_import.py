@@ -9,9 +9,7 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +22,7 @@ import uvloop
 
 from bench.bench_flow import flush_ms
 from bench.bench_small import PEPPER, p99, timed
-from bench.rack.ground import Disk
-from bench.rig import ROOT
-from bench.targets import Target, disks, parser_of, report
+from bench.targets import Target, child, disks, parser_of, report
 from engine.crm.people import imports, regions
 from engine.crm.people.customer import CUSTOMERS
 from engine.crm.people.import_files import Receiving
@@ -182,27 +178,12 @@ async def main(arguments: Sequence[str]) -> None:
             for _ in range(chosen.runs):
                 with tempfile.TemporaryDirectory(dir=root) as folder:
                     (Path(folder) / "list.csv").hardlink_to(root / "list.csv")
-                    runs.append(child(Path(folder), disk, arguments))
+                    runs.append(child("bench.bench_import", Path(folder), disk, arguments))
             targets = [target.free() for target in TARGETS] if disk.slow_ms else TARGETS
             missed += report(f"import of {chosen.rows:,} customers; {told}", targets, runs)
     if missed:
         print("\n" + "\n".join(f"missed: {line}" for line in missed), flush=True)
         sys.exit(1)
-
-
-def child(folder: Path, disk: Disk, arguments: Sequence[str]) -> dict[str, float]:
-    """One run in a process whose disk is `disk`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bench_import", *arguments, "--in", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **disk.environment},
-        check=False,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the run ended with exit code {done.returncode}")
-    return dict(json.loads(done.stdout))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,9 +24,9 @@ import uvloop
 from bench import rows
 from bench.bench_flow import flush_ms
 from bench.rack.ground import Disk, Ground
-from bench.rig import ROOT, TOKEN
+from bench.rig import TOKEN
 from bench.rows import KINDS
-from bench.targets import Target, disks, parser_of, report
+from bench.targets import Target, child, disks, parser_of, report
 from engine.config import Http, Settings
 from engine.crm.people.suppressions import SUPPRESSIONS, Suppression
 from engine.store.environment import Store
@@ -176,27 +175,13 @@ async def main(arguments: Sequence[str]) -> None:
             runs = []
             for _ in range(chosen.runs):
                 with tempfile.TemporaryDirectory(dir=root) as folder:
-                    runs.append(child(Path(folder), disk, arguments))
+                    token = {"CARILLON_TOKEN": TOKEN}
+                    runs.append(child("bench.bench_small", Path(folder), disk, arguments, token))
             targets = [target.free() for target in TARGETS] if disk.slow_ms else TARGETS
             missed += report(f"small changes; {told}", targets, runs)
     if missed:
         print("\n" + "\n".join(f"missed: {line}" for line in missed), flush=True)
         sys.exit(1)
-
-
-def child(folder: Path, disk: Disk, arguments: Sequence[str]) -> dict[str, float]:
-    """One run in a process whose disk is `disk`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bench_small", *arguments, "--in", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "CARILLON_TOKEN": TOKEN, **disk.environment},
-        check=False,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the run ended with exit code {done.returncode}")
-    return dict(json.loads(done.stdout))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """Figures beside what they must reach: the median of several runs, and whether it does."""
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from bench.rack.ground import Disk
+from bench.rig import ROOT
 
 WIDTH: Final = 46
 
@@ -78,3 +84,20 @@ def disks(chosen: argparse.Namespace) -> list[Disk]:
     """The disks that the arguments ask for."""
     slow = [Disk(chosen.slow_flush_ms, chosen.slow_writes)] if chosen.slow_flush_ms else []
     return slow if chosen.only_slow else [Disk(), *slow]
+
+
+def child(
+    module: str, folder: Path, disk: Disk, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """The figures of one run of a bench in `folder`, in a process of its own whose disk is `disk`."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments, "--in", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {}), **disk.environment},
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the run ended with exit code {done.returncode}")
+    return dict(json.loads(done.stdout))

@@ -100,7 +100,7 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
         app[LABORATORY] = laboratory
     routes = _routes(laboratory is not None)
     app[KNOWN] = {(route.method, route.path): route for route in routes}
-    app[openapi.DOCUMENT] = functools.partial(_document, laboratory is not None)
+    app[openapi.DOCUMENT] = _document(laboratory is not None)
     app[events.BELL] = events.Bell()
     engine.store.follow(app[events.BELL].follow)
     paths = [route.path for route in routes]
@@ -118,7 +118,7 @@ def _routes(is_laboratory: bool) -> tuple[Route, ...]:
 
 @functools.cache
 def _document(is_laboratory: bool) -> dict[str, Any]:
-    """Once in a process, and only where somebody asks: it takes longer than a start otherwise does."""
+    """Once in a process, and at its start: it takes 70 ms, which a loop at work must not."""
     return openapi.document(_routes(is_laboratory), version())
 
 

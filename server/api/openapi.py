@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document, made from the routes and their types."""
 
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -13,7 +12,7 @@ from server import problems, repeats, wire
 from server.middleware import COOKIE, FORM_HEADER
 from server.route import Route
 
-DOCUMENT: Final = web.AppKey("openapi", functools.partial[dict[str, Any]])
+DOCUMENT: Final = web.AppKey("openapi", dict)
 
 _ID: Final = "[0-9a-f][0-9a-hjkmnp-tv-z]{12}"  # 64 bits: the first digit has four of them
 # What a noun's ids begin with.
@@ -242,7 +241,7 @@ def _refusal(route: Route, status: int, content: dict[str, Any]) -> dict[str, An
 
 async def get(request: web.Request) -> web.Response:
     """This document."""
-    return wire.reply(request.app[DOCUMENT]())
+    return wire.reply(request.app[DOCUMENT])
 
 
 ROUTES: Final = (Route("GET", "/openapi.json", get, gives=dict, is_public=True),)

@@ -6,6 +6,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from engine.crm.people import segments
+from engine.crm.people.conditions import SegmentRef
 from engine.crm.people.customers import name_of
 from engine.crm.people.segments import SEGMENTS, Segment
 from engine.store.table import Txn
@@ -77,12 +78,16 @@ async def parse(request: web.Request) -> web.Response:
 
 
 async def count(request: web.Request) -> web.Response:
-    """How many customers a condition takes now."""
+    """How many customers a condition takes now; a segment, asked for by its name alone, keeps the count."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.Wanted)
     with engine.store.read() as txn:
         condition = segments.read(txn, body.definition)
+        segment = segments.find(txn, condition.name) if isinstance(condition, SegmentRef) else None
+    now_ms = engine.now_ms()
     found, took_s = await engine.count(condition)
+    if segment is not None:
+        await engine.store.write(segments.note_count, segment, found, now_ms)
     form = shapes.condition(condition)
     return wire.reply(shapes.CountView(found, round(took_s * 1000, 1), form.definition, form.text))
 

@@ -71,7 +71,7 @@ class Place:
         self.client = client
         self.app = app
         self._rack = rack
-        self.document: dict[str, Any] = app[DOCUMENT]()
+        self.document: dict[str, Any] = app[DOCUMENT]
 
     @property
     def rack(self) -> Rack:

@@ -144,11 +144,11 @@ def archive(txn: Txn, identifier: int, now_ms: int) -> Segment:
     return new
 
 
-def note_count(txn: Txn, identifier: int, count: int, now_ms: int) -> None:
-    """How many were in it when it was counted last; no new version."""
-    old = SEGMENTS.find(txn, identifier)
-    if old is not None:
-        SEGMENTS.put(txn, identifier, msgspec.structs.replace(old, last_count=count, last_ms=now_ms))
+def note_count(txn: Txn, counted: Segment, count: int, now_ms: int) -> None:
+    """How many were in it at `now_ms`, unless it says something else by now; no new version."""
+    found = SEGMENTS.find(txn, counted.id)
+    if found is not None and found.definition == counted.definition:
+        SEGMENTS.put(txn, found.id, msgspec.structs.replace(found, last_count=count, last_ms=now_ms))
 
 
 def used_by(txn: Txn, name: str) -> list[str]:

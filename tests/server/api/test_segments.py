@@ -66,13 +66,17 @@ async def test_a_segment_is_kept_changed_counted_and_archived(desk: Place) -> No
     assert (await desk.call("POST", "/v1/segments", {"name": " guests ", "definition": "tag:x"})).status == 409
     counted = await desk.call("POST", "/v1/segments/count", {"definition": "segment:Guests and not tag:spa"})
     assert counted.body["count"] == 1
+    assert (await desk.call("GET", path)).body["last_count"] is None
+    assert (await desk.call("POST", "/v1/segments/count", {"definition": "segment:Guests"})).body["count"] == 3
+    noted = (await desk.call("GET", path)).body
+    assert (noted["last_count"], noted["last_counted_at"] is None, noted["version"]) == (3, False, 1)
     inside = await desk.call("GET", f"{path}/customers")
     assert [customer["name"] for customer in inside.body["items"]] == ["A", "C", "D"]
     first = await desk.call("GET", f"{path}/customers?limit=2")
     rest = await desk.call("GET", f"{path}/customers?limit=2&cursor={first.body['next']}")
     assert [customer["name"] for customer in rest.body["items"]] == ["D"]
     changed = await desk.call("PATCH", path, {"definition": "tag:spa"}, headers={"If-Match": '"1"'})
-    assert (changed.status, changed.body["version"]) == (200, 2)
+    assert (changed.status, changed.body["version"], changed.body["last_count"]) == (200, 2, None)
     stale = await desk.call("PATCH", path, {"definition": "tag:vip"}, headers={"If-Match": '"1"'})
     assert stale.status == 412
     assert (await desk.call("DELETE", path)).status == 204
