@@ -6,7 +6,7 @@ The one place that knows all of the engine, and the one that reads the clock.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Iterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -26,6 +26,7 @@ from engine.crm.marketing import (
     ledger,
     loyalty,
     members,
+    pace,
     preview,
     rewards,
     schedule,
@@ -73,6 +74,7 @@ from engine.store import compaction
 from engine.store.environment import Store
 from engine.store.table import Keyed, Txn
 from engine.traffic import (
+    costs,
     events,
     inbound,
     inbox,
@@ -143,6 +145,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *audit.TABLES,
     *reveals.TABLES,
     *campaigns.TABLES,
+    *pace.TABLES,
     *schedule.TABLES,
     *uploads.TABLES,
     *members.TABLES,
@@ -207,9 +210,13 @@ class Engine:
         )
         self.routing = Routing(self.store, settings.routes.operators, is_sticky=settings.routes.sticky)
         self.routing.load()
+        self.store.price = self.routing.cost
+        self.prices = caps.Prices(costs.of_group, self.routing.dearest)
         self.scheduler = Scheduler(
             self.store,
-            self.routing.gated(gate_with(pepper, settings.house, settings.quiet, spending.spent, settings.caps)),
+            self.routing.gated(
+                gate_with(pepper, settings.house, settings.quiet, spending.spent, settings.caps, self.prices)
+            ),
             self._feed,
             clock.now_ms,
             settings.traffic.feed_ahead_s,
@@ -239,11 +246,13 @@ class Engine:
         )
 
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
-        caps.reopen(txn, now_ms, spending.spent)
+        caps.reopen(txn, now_ms, spending.spent, self.prices)
         begun = schedule.begin_due(txn, now_ms, self.settings.house)
         return begun + campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
 
     def _modem_changed(self, view: ModemView) -> None:
+        if view.imsi:
+            self.routing.sits(int(view.imsi), view.port)
         if view.state in _MODEM_NEWS:
             self.store.submit(_tell_modem, view, self.now_ms())
 
@@ -284,7 +293,7 @@ class Engine:
 
     def _judge(self) -> Gate:
         settings = self.settings
-        return judge_with(self.pepper, settings.house, settings.quiet, spending.spent, settings.caps)
+        return judge_with(self.pepper, settings.house, settings.quiet, spending.spent, settings.caps, self.prices)
 
     def _binding(self, txn: Txn, usable: Set[int], number: int, now_ms: int) -> quotas.Quota | None:
         """The quota that frees first, where each of the SIMs has one that binds."""
@@ -296,9 +305,18 @@ class Engine:
         """What a SIM may send; `sim` is its IMSI as a number."""
         return self.settings.sims.get(str(sim), _UNLIMITED)
 
-    def spent(self, txn: Txn, campaign: int) -> int:
-        """How many of a campaign's parts went or may have gone."""
-        return spending.spent(txn, campaign)
+    def spent(self, txn: Txn, campaign: int) -> costs.Cost:
+        """How many of a campaign's parts went or may have gone, and what they cost."""
+        return costs.Cost(spending.spent(txn, campaign), costs.of_group(txn, campaign))
+
+    def change_caps(self, txn: Txn, campaign: int, wanted: caps.Wanted, now_ms: int) -> campaigns.Campaign:
+        """Set a campaign's caps.  Raises NotFound, Invalid, Conflict where it has ended."""
+        return caps.change(txn, campaign, wanted, now_ms, spending.spent, self.prices)
+
+    @staticmethod
+    def costs_between(txn: Txn, from_ms: int, before_ms: int) -> Iterator[tuple[int, str, costs.Cost]]:
+        """(when a quarter of an hour began, tariff, cost) of those that begin in that time, in order."""
+        return costs.between(txn, from_ms, before_ms)
 
     @staticmethod
     def resolved(txn: Txn, message_id: int, resolution: messages.Resolution, now_ms: int) -> messages.Message:

@@ -91,49 +91,6 @@ class PreviewView(msgspec.Struct, frozen=True):
     national_parts: int | None
 
 
-class CampaignView(msgspec.Struct, frozen=True):
-    """A campaign; `counts` by state sum to `recipients`.
-
-    `reason` says what a person must do before it goes on: `approval` by a second one, or raising its `cap`.
-    """
-
-    id: str
-    name: str
-    state: str
-    purpose: str
-    text: dict[str, str]
-    recipients: int
-    counts: dict[str, int]
-    delivery_report: str
-    on_unknown: str
-    weight: int
-    consent_basis: str | None
-    uploading: bool
-    created_at: str | None
-    launched_at: str | None
-    ended_at: str | None
-    expires_at: str | None
-    version: int
-    reason: str | None
-    parts_most: int | None
-    parts_sent: int
-    made_by: str | None
-    approved_by: str | None
-    approved_at: str | None
-    objective: str | None
-    starts_at: str | None
-    audience: dict[str, Any] | None
-    holdout_percent: int
-    held_out: int
-
-
-class CampaignPage(msgspec.Struct, frozen=True):
-    """Campaigns; `next` is the cursor of the following page, or null."""
-
-    items: list[CampaignView]
-    next: str | None
-
-
 class FaultView(msgspec.Struct, frozen=True):
     """A row that will not be texted: "invalid", "duplicate" or "suppressed", the field and why."""
 

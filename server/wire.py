@@ -11,8 +11,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
-from engine.crm.marketing import campaigns, caps, uploads
-from engine.crm.marketing.campaigns import Campaign, Stage
+from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.uploads import Fault, Upload
 from engine.crm.people.consent import Consent
 from engine.errors import Invalid, InvalidParam
@@ -41,7 +40,6 @@ RouteName = Annotated[str, Meta(min_length=1, max_length=routes.NAME_LONGEST)]
 Cost = Annotated[int, Meta(ge=0, le=routes.COST_MOST)]
 Order = Annotated[int, Meta(ge=-routes.COST_MOST, le=routes.COST_MOST)]
 Dialled = Annotated[str, Meta(examples=["+8613912345678"])]
-PartsMost = Annotated[int, Meta(ge=0, le=caps.PARTS_MOST)]
 
 
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,27 +87,6 @@ class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody found out about an unknown message."""
 
     as_: Literal["sent", "failed", "resend"] = msgspec.field(name="as")
-
-
-class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A draft.  `text` is one text, or one per language; `parts_most` is what it may cost at most, 0 for no cap."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    text: str | dict[str, str]
-    purpose: Purpose
-    delivery_report: str = "none"
-    on_unknown: OnUnknown | None = None
-    weight: Annotated[int, Meta(ge=1, le=100)] = 1
-    consent_basis: Annotated[str, Meta(max_length=1000)] = ""
-    expires_at: datetime | None = None
-    parts_most: PartsMost = 0
-    objective: Annotated[str, Meta(max_length=campaigns.OBJECTIVE_LONGEST)] = ""
-
-
-class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be changed of a campaign: what it may cost at most, in parts; 0 lifts the cap."""
-
-    parts_most: PartsMost
 
 
 class RouteSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -295,63 +272,6 @@ def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
         sim=str(record.sim),
         received_at=time(record.at_ms),
     )
-
-
-def campaign(record: Campaign, counts: dict[str, int], parts: int, approval_over: int) -> views.CampaignView:
-    """A campaign as JSON; `counts` by state sum to `recipients`, `parts` are those that went or may have gone."""
-    return views.CampaignView(
-        id=campaigns.name_of(record.id),
-        name=record.name,
-        state=record.stage.value,
-        purpose=record.purpose,
-        text=record.texts,
-        recipients=record.rows,
-        counts=counts,
-        delivery_report=report_words(record.report_percent),
-        on_unknown=record.on_unknown.name.lower(),
-        weight=record.weight,
-        consent_basis=record.consent_basis or None,
-        uploading=record.uploading,
-        created_at=time(record.created_ms),
-        launched_at=time(record.launched_ms),
-        ended_at=time(record.ended_ms),
-        expires_at=time(record.expires_ms),
-        version=record.version,
-        reason=_halted_by(record, approval_over),
-        parts_most=record.parts_most or None,
-        parts_sent=parts,
-        made_by=record.made_by or None,
-        approved_by=record.approved_by or None,
-        approved_at=time(record.approved_ms),
-        objective=record.objective or None,
-        starts_at=time(record.starts_ms),
-        audience=record.audience or None,
-        holdout_percent=record.holdout_percent,
-        held_out=record.held_out,
-    )
-
-
-def _halted_by(record: Campaign, approval_over: int) -> str | None:
-    if record.stage in (Stage.COMPLETED, Stage.CANCELLED):
-        return None
-    if campaigns.cleared(record, approval_over) < record.rows:
-        return "approval"
-    return "cap" if record.capped else None
-
-
-def report_percent(words: str) -> int:
-    """`none`, `all` or `sample:N%` as a percentage.  Raises Invalid."""
-    if words in ("none", "all"):
-        return 100 if words == "all" else 0
-    digits = words.removeprefix("sample:").removesuffix("%")
-    if words == f"sample:{digits}%" and len(digits) < 3 and digits.isascii() and digits.isdigit() and int(digits) >= 1:
-        return int(digits)
-    raise Invalid(InvalidParam("delivery_report", "is none of none, all, sample:1% to sample:99%"))
-
-
-def report_words(percent: int) -> str:
-    """What `report_percent` read."""
-    return {0: "none", 100: "all"}.get(percent, f"sample:{percent}%")
 
 
 def result(row: campaigns.Result) -> views.ResultView:

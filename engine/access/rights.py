@@ -37,6 +37,7 @@ RIGHTS: Final = (
     "audit:read",
     "rack:read",
     "rack:write",
+    "stats:read",
     "sim",
 )
 

@@ -34,22 +34,43 @@ _EPOCH_WEEKDAY: Final = 3  # a Thursday, and Monday is 0
 Span = tuple[int, int]  # from, and just before; seconds
 
 
-def may_disturb(message: Asked, zones: Zones, quiet: QuietHours, now_ms: int) -> Verdict:
-    """SEND, HELD until `message` may go, or EXPIRED where it would be too late by then.
+def may_disturb(
+    message: Asked, zones: Zones, quiet: QuietHours, now_ms: int, window: tuple[Hours, ...] = ()
+) -> Verdict:
+    """SEND, HELD until `message` may go, or EXPIRED where it would be too late by then; `window` is its campaign's.
 
     Just before the evening nothing is sent any more: it could be on the line in the evening.  A one-time password and
     an answer to somebody who has just written go at any hour.
     """
-    hours = quiet.of(message.purpose)
-    if not hours or message.lane is Lane.OTP or message.in_reply_to:
+    if message.lane is Lane.OTP or message.in_reply_to:
         return SEND
+    hours = open_hours(message.purpose, quiet, window)
+    if not hours:
+        return Verdict(State.EXPIRED, "window") if window else SEND
+    reason = "window" if window else "quiet_hours"
     closed_ms = _closing(now_ms, zones, hours)
     until_ms = release(closed_ms or now_ms, zones, *hours, key=message.id, before_ms=message.expires_ms)
     if not until_ms:
         return SEND
     if message.expires_ms and until_ms >= message.expires_ms:
-        return Verdict(State.EXPIRED, "quiet_hours")
-    return Verdict(State.HELD, "quiet_hours", until_ms)
+        return Verdict(State.EXPIRED, reason)
+    return Verdict(State.HELD, reason, until_ms)
+
+
+def open_hours(purpose: str, quiet: QuietHours, window: tuple[Hours, ...] = ()) -> tuple[Hours, ...]:
+    """When a purpose may be sent within a campaign's window; empty without either, and where they never meet."""
+    hours = quiet.of(purpose)
+    return _both(hours, window) if hours and window else hours or window
+
+
+@lru_cache(maxsize=1024)
+def _both(hours: tuple[Hours, ...], window: tuple[Hours, ...]) -> tuple[Hours, ...]:
+    both = [
+        (max(one.opens, other.opens), min(one.closes, other.closes), one.days & other.days)
+        for one in hours
+        for other in window
+    ]
+    return tuple(Hours(opens, closes, days) for opens, closes, days in both if opens < closes and days)
 
 
 def opening(now_ms: int, zones: Zones, *hours: Hours) -> int:

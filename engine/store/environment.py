@@ -99,6 +99,7 @@ class Store:
     """
 
     told: Any = None  # every change's `told`
+    price: Any = None  # and its `price`
 
     def __init__(
         self,
@@ -407,14 +408,14 @@ class Store:
 
     def _run_alone(self, job: _Job, txn: lmdb.Transaction, notes: list[Note]) -> None:
         job.error = None
-        job.result = job.change(Txn(txn, self._handles, self.beside, notes, self.told), *job.args)
+        job.result = job.change(Txn(txn, self._handles, self.beside, notes, self.told, self.price), *job.args)
 
     def _run(self, job: _Job, parent: lmdb.Transaction, notes: list[Note]) -> None:
         job.error = None
         kept = len(notes)
         child = self._env.begin(None, parent, True)
         try:
-            job.result = job.change(Txn(child, self._handles, self.beside, notes, self.told), *job.args)
+            job.result = job.change(Txn(child, self._handles, self.beside, notes, self.told, self.price), *job.args)
             child.commit()
         except Exception as error:  # one change is refused; its child undoes it and the group goes on
             child.abort()

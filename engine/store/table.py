@@ -42,7 +42,8 @@ class Txn(msgspec.Struct, eq=False):
     """A transaction as changes see it: LMDB's, the handles of the named databases, and the notes it leaves.
 
     `beside` is what a change must reach beside the tables, in the very moment it is made, and `told` who is told in the
-    same change what became of a number's texts (engine/traffic/message.py); the store does not know them.
+    same change what became of a number's texts (engine/traffic/message.py), and `price` what a part costs
+    (engine/traffic/costs.py); the store does not know them.
     """
 
     raw: lmdb.Transaction
@@ -50,6 +51,7 @@ class Txn(msgspec.Struct, eq=False):
     beside: Any = None
     notes: list[Note] = []
     told: Any = None
+    price: Any = None
 
 
 class Keyed:

@@ -46,6 +46,7 @@ _ENDED: Final = {
 _PERSON: Final = {
     "campaign_paused": "Its campaign is paused: it goes when somebody resumes it",
     "cost_cap": "Its campaign has reached its cost cap: it goes when somebody raises the cap",
+    "rate": "Its campaign has begun what it may for now: it goes when its turn comes, at the rate that was set",
     "possible_optout": "Its recipient may have refused marketing: it goes when a person decides that he has not",
     "approval": "Its campaign waits for a second person's approval: it goes when that is given",
     "no_route": "No route takes it: it goes when somebody adds one that does",

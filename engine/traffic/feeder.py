@@ -39,8 +39,8 @@ class Feeder:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was cancelled is so in the store too."""
-        return not self._cancelling
+        """Whether all that was cancelled is so in the store too, and nothing is known that could be fed."""
+        return not self._cancelling and (self._dry or not self._lacks())
 
     def wake(self) -> None:
         """The line may want more."""

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
-from engine.traffic import messages, quotas, retry, sheets, sims, slots, unproven
+from engine.traffic import costs, messages, quotas, retry, sheets, sims, slots, unproven
 from engine.traffic.messages import Gate, Message, OnUnknown, Part, Pick, Resolution, State, Verdict
 from engine.traffic.page import ACCEPTED, NOT_SENT, Entry, Page
 from engine.traffic.retry import Again, GiveUp
@@ -373,9 +373,9 @@ def _wait_again(txn: Txn, rows: list[Message], now_ms: int) -> None:
         part, claimed_ms = row.parts[0], opened.get(row.group, row.packed_row)[-1]
         quotas.recover(txn, part.sim, row.number, claimed_ms, now_ms, may_have_gone=False)
         opened.put(row.group, row.packed_row, slots.WAITING, part.attempt - 1)
-        spending.move(row.group, -1)
+        spending.move(row.group, -1, -costs.price(txn, row.number, row.tag, row.purpose, part.sim))
     opened.flush()
-    spending.save()
+    spending.save(now_ms)
     for group, units in Counter(row.group for row in rows).items():
         messages.count(txn, group, State.SENDING, -units)
         messages.count(txn, group, State.QUEUED, units)

@@ -252,7 +252,7 @@ def store(txn: Txn, old: Message, new: Message, now_ms: int) -> Message:
             line_up(txn, new)
     spending = Spending(txn)
     spending.change(old, new)
-    spending.save()
+    spending.save(now_ms)
     _follow(txn, old, new, now_ms)
     return new
 

@@ -25,7 +25,7 @@ from engine.store.environment import Store
 from engine.store.table import Note, Txn
 from engine.traffic import sticky
 from engine.traffic.message import SEND, Asked, Due, Gate, State, Verdict
-from engine.traffic.routes import ROUTES, Operators, Route, listed
+from engine.traffic.routes import ROUTES, Operators, Route, Sender, listed
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,9 @@ class Classes:
         self._purposes = {purpose for route in self.routes for purpose in route.purposes}
         self._deepest = max((len(prefix) for reach in self._reaches.values() for prefix in reach), default=0)
         self._by_country = any(route.countries for route in self.routes)
+        self.are_priced: Final = any(
+            _cost_of(route, sender) for route in self.routes for sender in (*route.senders, Sender())
+        )
         self._found: dict[tuple[str, str, str], tuple[int, tuple[Route, ...]]] = {}
         self._classes: dict[Tiers, int] = {_EVERYBODY: ANY, (): NO_ROUTE, _NONE: NOBODY}
         self._singles = 0
@@ -180,6 +183,35 @@ class Classes:
         made = self._classes[tiers] = len(self._classes)
         return made
 
+    # -- what it costs
+
+    def cost(self, number: int, tag: str, purpose: str, sim: int, port: str) -> int:
+        """What a part costs by the first of its routes that has the SIM, or the modem it is in; in minor units.
+
+        0 where none has it.  From any thread: it makes no class.
+        """
+        for route in self._known(number, tag, purpose):
+            if not route.senders:
+                return route.cost_minor
+            for sender in route.senders:
+                if (sender.sim and sender.sim == sim) or (sender.port and sender.port == port):
+                    return _cost_of(route, sender)
+        return 0
+
+    def dearest(self, number: int, tag: str, purpose: str) -> int:
+        """What a part costs at most, whichever of its senders takes it.  From any thread."""
+        costs = [
+            cost
+            for route in self._known(number, tag, purpose)
+            for cost in ([_cost_of(route, sender) for sender in route.senders] or [route.cost_minor])
+        ]
+        return max(costs, default=0)
+
+    def _known(self, number: int, tag: str, purpose: str) -> tuple[Route, ...]:
+        key = self._key(number, tag, purpose)
+        found = self._found.get(key)
+        return self._match(number, key[1], key[2]) if found is None else found[1]
+
     # -- who may send it
 
     def masks(self, available: Available) -> dict[int, int]:
@@ -211,9 +243,7 @@ class Classes:
         """SEND, or HELD where routes are defined and none takes the message.  From any thread: it makes no class."""
         if message.sim or not self.routes:
             return SEND
-        key = self._key(message.number, message.tag, message.purpose)
-        found = self._found.get(key)
-        if found[1] if found is not None else self._match(message.number, key[1], key[2]):
+        if self._known(message.number, message.tag, message.purpose):
             return SEND
         return Verdict(State.HELD, REASON, now_ms + HOLD_MS)
 
@@ -223,9 +253,12 @@ def _tiers_of(route: Route) -> Tiers:
         return _EVERYBODY
     by_cost: dict[int, set[int | str]] = {}
     for sender in route.senders:
-        cost = sender.cost_minor if sender.cost_minor >= 0 else route.cost_minor
-        by_cost.setdefault(cost, set()).add(sender.sim or sender.port)
+        by_cost.setdefault(_cost_of(route, sender), set()).add(sender.sim or sender.port)
     return tuple(frozenset(by_cost[cost]) for cost in sorted(by_cost))
+
+
+def _cost_of(route: Route, sender: Sender) -> int:
+    return sender.cost_minor if sender.cost_minor >= 0 else route.cost_minor
 
 
 def _first(tiers: Tiers, available: Available) -> Iterable[int]:
@@ -298,6 +331,7 @@ class Routing:
         self.on_change = on_change
         self.is_sticky = is_sticky
         self.classes = Classes()
+        self._ports: dict[int, str] = {}
         store.follow(self._follow)
 
     def load(self) -> None:
@@ -336,8 +370,25 @@ class Routing:
         if not candidates:
             return None
         first = candidates[0]
-        costs = [first.cost_minor if sender.cost_minor < 0 else sender.cost_minor for sender in first.senders]
-        return min(costs, default=first.cost_minor)
+        return min((_cost_of(first, sender) for sender in first.senders), default=first.cost_minor)
+
+    @property
+    def are_priced(self) -> bool:
+        """Whether any part costs anything."""
+        return self.classes.are_priced
+
+    def sits(self, sim: int, port: str) -> None:
+        """A SIM is in the modem of that port: prices of senders that are told by their port are its own."""
+        self._ports[sim] = port
+
+    def cost(self, number: int, tag: str, purpose: str, sim: int) -> int:
+        """What a part costs by that SIM, in minor units.  From any thread."""
+        classes = self.classes
+        return classes.cost(number, tag, purpose, sim, self._ports.get(sim, "")) if classes.are_priced else 0
+
+    def dearest(self, number: int, tag: str, purpose: str) -> int:
+        """What a part costs at most, whichever SIM takes it.  From any thread."""
+        return self.classes.dearest(number, tag, purpose) if self.classes.are_priced else 0
 
     def accepted(self, txn: Txn, number: int, sim: int, now_ms: int) -> None:
         """The network took a part to the number from the SIM."""

@@ -170,10 +170,11 @@ class Scheduler:
     def _regroup(self, group: int, sending: str | None) -> None:
         if sending == Sending.PAUSED:
             self._line.park(group)
-            return
-        self._line.unpark(group)
-        if sending == Sending.CANCELLED:
-            self._feeder.cancel(self._line.drop(group))
+        else:
+            self._line.unpark(group)
+            if sending == Sending.CANCELLED:
+                self._feeder.cancel(self._line.drop(group))
+        # One that is parked for its pace, or for a price that was not known, may go on.
         self._feeder.look_again()
 
     def nudge(self) -> None:
@@ -193,14 +194,9 @@ class Scheduler:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight, nothing landed waits for a commit, and nothing due could go."""
-        next_due = self._line.next_due_ms()
         if not self._feeder.is_idle or self._pins.are_any:
             return False
-        return (
-            self.is_quiet
-            and not self._turning
-            and (len(self._line) == 0 or (next_due is not None and next_due > self._now_ms()))
-        )
+        return self.is_quiet and not self._turning and not self._line.ready_parts(self._now_ms())
 
     @property
     def is_pressed(self) -> bool:

@@ -20,7 +20,7 @@ from engine.errors import SubmitRefused, SubmitUnknown
 from engine.modem.pool import Submission
 from engine.store import ids
 from engine.store.table import Note, Txn
-from engine.traffic import events, intents, messages, quotas, receipts, retry, sheets, sims, slots, unproven
+from engine.traffic import costs, events, intents, messages, quotas, receipts, retry, sheets, sims, slots, unproven
 from engine.traffic.ahead import Ahead
 from engine.traffic.intents import REFERENCES, Reference
 from engine.traffic.message import Asked, Gate, Message, Pick, State, Verdict
@@ -90,6 +90,8 @@ class _Turn:
         self._rows = Rows(self._slots, now_ms)
         self._sims: dict[int, int] = {}
         self._full: dict[int, tuple[int, bool]] = {}
+        # By group, what its rows cost whose moves were not written yet.
+        self._costs: dict[int, int] = {}
         # By SIM, the parts of messages that begin with this change and will follow: their room is nobody else's.
         self._following: dict[int, int] = {}
 
@@ -105,10 +107,11 @@ class _Turn:
                 ):  # fmt: skip
                     if units:
                         messages.count(txn, group, state, units)
-                spending.move(group, moves.spent)
+                spending.move(group, moves.spent, self._costs.get(group, 0))
                 if moves.sent:
                     events.append_rows(txn, self._now_ms, ids.render("cmp", group), bytes(moves.sent))
-            spending.save()
+            spending.save(self._now_ms)
+            self._costs.clear()
         if rows.references:
             sims.accepted_all(txn, rows.references)
         for flight in rows.reported:
@@ -255,6 +258,9 @@ class _Turn:
                 message = sheets.message_in_line(self._txn, row)
                 intents.obey(self._txn, Pick(flight.message, flight.sim), message, 0, verdict, self._now_ms)
                 answers[flight] = Claimed(verdict, message, *self._full.get(flight.message, (0, False)))
+        if self._txn.price is not None and self._rules.routing.are_priced:
+            for flight in going:
+                self._charge(flight)
         place = 0
         while place < len(going):
             # Neighbours mostly say the same: then the text is measured and encoded once for all of them.
@@ -265,6 +271,12 @@ class _Turn:
             lines = sms.batch(destinations, said.text, None, envelope)
             self._rows.claim(going[place:end], lines, self._rules.ahead.flights, Submission)
             place = end
+
+    def _charge(self, flight: Flight) -> None:
+        row = flight.packed
+        assert row is not None  # noqa: S101  what was chosen for its slot is a row
+        minor = costs.price(self._txn, row.number, row.tag, row.purpose, flight.sim)
+        self._costs[row.group] = self._costs.get(row.group, 0) + minor
 
     def _left_s(self, expires_ms: int) -> int:
         return _rounded(max(1, (expires_ms - self._now_ms) // 1000))

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, audiences, campaigns, caps, launching, schedule, uploads
+from engine.crm.marketing import approval, audiences, campaigns, launching, schedule, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -16,7 +16,6 @@ from engine.crm.marketing.uploads import Upload
 from engine.crm.people import segments
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
-from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
 from server import problems, rows, views, wire
 from server.calling import token_of
@@ -25,6 +24,7 @@ from server.middleware import person_of
 from server.repeats import made
 from server.route import Handler, Route
 from server.shapes import audiences as audience_shapes
+from server.shapes import campaigns as shapes
 
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop, so that other requests stay quick
 FAULTS_SHOWN: Final = 20
@@ -34,25 +34,8 @@ EXPORT_ROWS: Final = 2_000
 async def create(request: web.Request) -> web.Response:
     """A new draft."""
     engine = request.app[ENGINE]
-    body = wire.decode(await request.read(), wire.NewCampaign)
-    texts = {engine.settings.house.language: body.text} if isinstance(body.text, str) else body.text
-    percent = wire.report_percent(body.delivery_report)
-    usual = OnUnknown.AWAIT_REPORT if percent else OnUnknown.HOLD
-    campaign = Campaign(
-        0,
-        body.name,
-        texts,
-        body.purpose,
-        report_percent=percent,
-        on_unknown=OnUnknown[body.on_unknown.upper()] if body.on_unknown else usual,
-        weight=body.weight,
-        consent_basis=body.consent_basis,
-        expires_ms=wire.time_ms(body.expires_at, "expires_at"),
-        parts_most=body.parts_most,
-        made_by=person_of(request),
-        objective=body.objective,
-    )
-    return await made(request, _answer(engine, 201), campaigns.add, campaign, engine.now_ms())
+    record = shapes.draft(engine, wire.decode(await request.read(), shapes.NewCampaign), person_of(request))
+    return await made(request, _answer(engine, 201), campaigns.add, record, engine.now_ms())
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -62,12 +45,12 @@ async def list_all(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     with engine.store.read() as txn:
         items = [_view(txn, engine, campaign) for campaign in campaigns.listed(txn, before, limit)]
-    return wire.reply(views.CampaignPage(items, wire.next_of(items, limit)))
+    return wire.reply(shapes.CampaignPage(items, wire.next_of(items, limit)))
 
 
-def _view(txn: Txn, engine: Engine, campaign: Campaign) -> views.CampaignView:
-    counts, parts = campaigns.counts(txn, campaign), engine.spent(txn, campaign.id)
-    return wire.campaign(campaign, counts, parts, engine.settings.house.approval_over)
+def _view(txn: Txn, engine: Engine, campaign: Campaign) -> shapes.CampaignView:
+    spent = shapes.Spent(campaigns.counts(txn, campaign), engine.spent(txn, campaign.id))
+    return shapes.campaign(campaign, spent, engine.settings.house)
 
 
 async def get(request: web.Request) -> web.Response:
@@ -83,9 +66,9 @@ async def change(request: web.Request) -> web.Response:
     """Change what it may cost; what the cap had halted goes on where it fits now."""
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
-    body = wire.decode(await request.read(), wire.CampaignChange)
-    answer = _answer(engine)
-    return await made(request, answer, caps.change, identifier, body.parts_most, engine.now_ms(), engine.spent)
+    body = wire.decode(await request.read(), shapes.CampaignChange)
+    wanted = shapes.caps_of(body, engine.settings.house)
+    return await made(request, _answer(engine), engine.change_caps, identifier, wanted, engine.now_ms())
 
 
 async def approve(request: web.Request) -> web.Response:
@@ -305,7 +288,7 @@ _ROW: Final = {"cursor": {"type": "string", "pattern": "^[0-9]{1,9}$"}}
 
 def _stepping(word: str, handler: Handler, status: int = 200, right: str = "campaigns:launch") -> Route:
     path = f"/v1/campaigns/{{id}}/{word}"
-    return Route("POST", path, handler, status, gives=views.CampaignView, problems=(404, 409), right=right)
+    return Route("POST", path, handler, status, gives=shapes.CampaignView, problems=(404, 409), right=right)
 
 
 ROUTES: Final = (
@@ -314,19 +297,19 @@ ROUTES: Final = (
         "/v1/campaigns",
         create,
         201,
-        takes=wire.NewCampaign,
-        gives=views.CampaignView,
+        takes=shapes.NewCampaign,
+        gives=shapes.CampaignView,
         right="campaigns:write",
         tells=("Location",),
     ),
-    Route("GET", "/v1/campaigns", list_all, gives=views.CampaignPage, query=_PAGE, right="campaigns:read"),
-    Route("GET", "/v1/campaigns/{id}", get, gives=views.CampaignView, problems=(404,), right="campaigns:read"),
+    Route("GET", "/v1/campaigns", list_all, gives=shapes.CampaignPage, query=_PAGE, right="campaigns:read"),
+    Route("GET", "/v1/campaigns/{id}", get, gives=shapes.CampaignView, problems=(404,), right="campaigns:read"),
     Route(
         "PATCH",
         "/v1/campaigns/{id}",
         change,
-        takes=wire.CampaignChange,
-        gives=views.CampaignView,
+        takes=shapes.CampaignChange,
+        gives=shapes.CampaignView,
         problems=(404, 409),
         right="campaigns:write",
     ),
@@ -357,7 +340,7 @@ ROUTES: Final = (
         "/v1/campaigns/{id}/schedule",
         plan,
         takes=audience_shapes.Plan,
-        gives=views.CampaignView,
+        gives=shapes.CampaignView,
         problems=(404, 409),
         right="campaigns:launch",
     ),

@@ -169,7 +169,7 @@ async def test_a_campaign_at_its_cap_waits_until_the_cap_is_raised(tmp_path: Pat
             waiting = [result.message for result in campaigns.results(txn, CAMPAIGNS.get(txn, campaign), 0, 5)]
         assert {message.state for message in waiting[2:]} == {State.QUEUED}
         assert "cost cap" in engine.explain(waiting[4].id)
-        await engine.store.write(caps.change, campaign, 0, engine.now_ms(), engine.spent)
+        await engine.store.write(engine.change_caps, campaign, caps.Wanted(0), engine.now_ms())
         await until(lambda: len(rack.network.accepted) == 5)
     with opened(tmp_path):
         pass

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine import sms
-from engine.config import House
+from engine.config import Hours, House
 from engine.crm.marketing import opt_out, templates
 from engine.crm.people import agreement, consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
@@ -47,9 +47,11 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     recipients that count, `uploading` that `upload` has rows behind that mark.  Which of the rows were fed is in
     traffic's FED; `fed` was their number before schema 2.
 
-    `parts_most` caps its cost (0: no cap), `capped` is how many parts did not fit when it was reached.  `made_by` is
-    the person who made it, empty where a program did; `approved_rows` are those that a second one said yes to.
-    `audience` is whom its rows were found by, of whom `holdout_percent` in a hundred, `held_out` in all, get nothing.
+    `parts_most` and `cost_cap_minor` cap its cost (0: no cap), `capped` and `capped_minor` are what did not fit when a
+    cap was reached; `budget_minor` is what it was planned with.  `made_by` is the person who made it, empty where a
+    program did; `approved_rows` are those that a second one said yes to.  `audience` is whom its rows were found by, of
+    whom `holdout_percent` in a hundred, `held_out` in all, get nothing.  `hours` are its own, where its recipients
+    live; at most `rate` parts a minute are begun (0: as many as the rack takes).
     """
 
     id: int
@@ -81,6 +83,11 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     held_out: int = 0
     objective: str = ""
     starts_ms: int = 0
+    cost_cap_minor: int = 0
+    capped_minor: int = 0
+    budget_minor: int = 0
+    hours: tuple[Hours, ...] = ()
+    rate: int = 0
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -111,6 +118,8 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         raise Invalid(InvalidParam("objective", f"is longer than {OBJECTIVE_LONGEST} characters"))
     if campaign.parts_most < 0:
         raise Invalid(InvalidParam("parts_most", "is less than 0"))
+    if campaign.cost_cap_minor < 0:
+        raise Invalid(InvalidParam("cost_cap", "is less than 0"))
     for language, text in campaign.texts.items():
         if not 0 < len(text) <= TEXT_LONGEST:
             raise Invalid(InvalidParam(f"text.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
@@ -190,7 +199,10 @@ def pause(txn: Txn, identifier: int, now_ms: int) -> Campaign:
 
 
 def resume(txn: Txn, identifier: int, now_ms: int) -> Campaign:
-    """Go on.  Raises NotFound, Conflict unless it is paused."""
+    """Go on.  Raises NotFound, Conflict unless it is paused; one that a cap has halted goes on when that is raised."""
+    campaign = CAMPAIGNS.get(txn, identifier)
+    if campaign.stage is Stage.RUNNING and campaign.capped:
+        raise Conflict("the campaign has reached its cap: raise that")
     return _step(txn, identifier, (Stage.PAUSED,), Stage.RUNNING, now_ms)
 
 

@@ -51,11 +51,13 @@ def _sight(number: Sight, email: Sight, birthday: Sight, address: Sight) -> dict
     return dict(zip(SENSITIVE, (number, email, birthday, address), strict=True))
 
 
-_READING: Final = ("campaigns:read", "customers:read", "events:read", "members:read", "messages:read", "rack:read")
+_READING: Final = (
+    "campaigns:read", "customers:read", "events:read", "members:read", "messages:read", "rack:read", "stats:read",
+)  # fmt: skip
 _SELLING: Final = (
     "campaigns:read", "campaigns:write", "consents:write", "coupons:redeem", "customers:read", "customers:reveal",
     "customers:write", "events:read", "greetings:write", "members:read", "members:write", "messages:read",
-    "messages:send", "segments:write",
+    "messages:send", "segments:write", "stats:read",
 )  # fmt: skip
 _SERVING: Final = (
     "consents:write", "coupons:redeem", "customers:read", "customers:reveal", "customers:write", "events:read",

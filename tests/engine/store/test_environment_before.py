@@ -26,6 +26,7 @@ from engine.crm.marketing import (
     greetings,
     house_days,
     loyalty,
+    pace,
     points,
     rewards,
     schedule,
@@ -76,7 +77,7 @@ from engine.store import backup
 from engine.store.backup import DATA_FILE
 from engine.store.environment import SCHEMA_VERSION, Store
 from engine.store.table import Index, Octets, Table, Txn, Unique
-from engine.traffic import inbound, intents, messages, quotas, receipts, retention, routes, sheets, sticky
+from engine.traffic import costs, inbound, intents, messages, quotas, receipts, retention, routes, sheets, sticky
 from engine.traffic.intents import REFERENCES
 from engine.traffic.messages import Message, Pick, State, Verdict
 from engine.traffic.receipts import Early
@@ -108,6 +109,9 @@ def fill(txn: Txn) -> None:
     uploads.finish(txn, upload, NOW_MS)
     campaigns.cancel(txn, over.id, NOW_MS + 5)
     retention.forget_rows(txn, 0, NOW_MS + 6, campaigns.has_ended)
+    pace.note(txn, over.id, 60, 5, NOW_MS)
+    costs.move(txn, over.id, 50)
+    costs.note(txn, 5, 50, NOW_MS)
     tokens.add(txn, "a-token-of-the-tests-and-of-no-other-use", "till", NOW_MS)
     limited = tokens.add(txn, "another-token-of-the-tests", "desk", NOW_MS, ("messages:send",), 60, 5, 100)
     budgets.spend(txn, limited.number, 7, NOW_MS, ZoneInfo("UTC"))

@@ -5,6 +5,7 @@ import pytest
 from engine.crm.gate import gate_with
 from engine.crm.marketing import campaigns, caps
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
+from engine.crm.marketing.caps import Wanted
 from engine.errors import Conflict, Invalid
 from engine.store.environment import Store
 from engine.store.table import Txn
@@ -88,13 +89,13 @@ def test_a_message_begins_only_if_all_of_it_fits_and_is_finished_then(store: Sto
 def test_raising_the_cap_lets_it_go_on_and_lifting_it_too(store: Store, purse: Purse) -> None:
     campaign = capped(store, 8, 2)
     assert claim(store, purse).count(SEND) == 2
-    store.write_now(caps.change, campaign, 2, NOW_MS, purse.spent)
+    store.write_now(caps.change, campaign, Wanted(2), NOW_MS, purse.spent)
     assert sending(store, campaign) == Sending.PAUSED
-    store.write_now(caps.change, campaign, 4, NOW_MS, purse.spent)
+    store.write_now(caps.change, campaign, Wanted(4), NOW_MS, purse.spent)
     assert (sending(store, campaign), campaign_of(store, campaign).capped) == (Sending.RUNNING, 0)
     waiting = [message for message in fed(store) if message.state is State.QUEUED]
     assert claim(store, purse, *waiting).count(SEND) == 2
-    store.write_now(caps.change, campaign, 0, NOW_MS, purse.spent)
+    store.write_now(caps.change, campaign, Wanted(0), NOW_MS, purse.spent)
     waiting = [message for message in fed(store) if message.state is State.QUEUED]
     assert claim(store, purse, *waiting) == [SEND] * 4
 
@@ -113,7 +114,7 @@ def test_a_pause_by_hand_stays_one(store: Store, purse: Purse) -> None:
     campaign = capped(store, 3, 2)
     claim(store, purse)
     store.write_now(campaigns.pause, campaign, NOW_MS)
-    store.write_now(caps.change, campaign, 0, NOW_MS, purse.spent)
+    store.write_now(caps.change, campaign, Wanted(0), NOW_MS, purse.spent)
     store.write_now(caps.reopen, NOW_MS, purse.spent)
     assert (campaign_of(store, campaign).stage, sending(store, campaign)) == (Stage.PAUSED, Sending.PAUSED)
     store.write_now(campaigns.resume, campaign, NOW_MS)
@@ -145,13 +146,13 @@ def test_a_cap_that_is_just_enough_never_shows(store: Store, purse: Purse) -> No
 def test_a_cap_is_changed_while_there_is_something_to_cap(store: Store, purse: Purse) -> None:
     campaign = draft(store).id
     with pytest.raises(Invalid, match="parts_most"):
-        store.write_now(caps.change, campaign, -1, NOW_MS, purse.spent)
+        store.write_now(caps.change, campaign, Wanted(-1), NOW_MS, purse.spent)
     with pytest.raises(Invalid, match="parts_most"):
         draft(store, parts_most=-1)
-    assert store.write_now(caps.change, campaign, 5, NOW_MS, purse.spent).parts_most == 5
+    assert store.write_now(caps.change, campaign, Wanted(5), NOW_MS, purse.spent).parts_most == 5
     store.write_now(campaigns.cancel, campaign, NOW_MS)
     with pytest.raises(Conflict, match="cancelled"):
-        store.write_now(caps.change, campaign, 6, NOW_MS, purse.spent)
+        store.write_now(caps.change, campaign, Wanted(6), NOW_MS, purse.spent)
 
 
 def test_the_gate_says_so_without_writing_where_it_has_halted_before(store: Store, purse: Purse) -> None:
@@ -165,7 +166,7 @@ def test_the_gate_says_so_without_writing_where_it_has_halted_before(store: Stor
 def test_a_refused_draft_is_not_halted(store: Store, purse: Purse) -> None:
     campaign = draft(store, parts_most=1).id
     upload(store, campaign, [row(FIRST)])
-    store.write_now(caps.halt, campaign, 1, NOW_MS)
+    store.write_now(caps.halt, campaign, 1, 0, NOW_MS)
     assert sending(store, campaign) is None
     launch(store, campaign)
     assert sending(store, campaign) == Sending.RUNNING
