@@ -8,6 +8,7 @@ from typing import Final
 
 LEAST_S: Final = 0.003  # a change that takes less is not worth waiting for
 MOST_S: Final = 0.010
+LEISURE_S: Final = 0.040  # while all modems have another part that takes its time
 HURRIED_MS: Final = 200  # a part in a network takes seconds
 BEGIN_AT_ONCE: Final = 2
 PACE_S: Final = 0.003  # between those and the next
@@ -40,7 +41,7 @@ class Patience:
             if has_idle:
                 return PACE_S if self._is_beginning else 0.0
             # All have another part that takes its time.  Others may end just now: no commit is made beside those.
-            return MOST_S
+            return LEISURE_S
         # A modem that has nothing gets two parts in one change, and a commit for a few keeps all others from theirs.
         return min(self._change_s, MOST_S) if self._change_s >= LEAST_S else 0.0
 
