@@ -21,6 +21,8 @@ OPT_OUT_WORDS: Final = ("TD", "退订", "拒收", "STOP", "opt out", "unsubscrib
 _DAY_MINUTES: Final = 1440
 _IMSI_DIGITS: Final = (6, 15)  # 3GPP TS 23.003 §2.2
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
+_LINK_BASE: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9.~_-]+)*/?")
+_LINK_BASE_LONGEST: Final = 100
 
 
 class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +37,7 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other_names: tuple[str, ...] = ()  # by which people know the sender too; a marketing text must say one of all
     opt_out_words: tuple[str, ...] = OPT_OUT_WORDS  # one of which a marketing text must say, as a way to refuse
     currency: str = ""  # ISO 4217, of what routes cost
+    link_base: str = ""  # where short links begin, as https://x.example: an address that leads to this server
 
 
 class Modems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,6 +223,8 @@ def validate(settings: Settings) -> Settings:
         house.currency.isascii() and house.currency.isalpha() and house.currency.isupper() and len(house.currency) == 3
     ):
         raise ConfigError(f"house.currency: {house.currency!r} is not three capital letters")
+    if house.link_base and not (_LINK_BASE.fullmatch(house.link_base) and len(house.link_base) <= _LINK_BASE_LONGEST):
+        raise ConfigError(f"house.link_base: {house.link_base!r} is no address, as https://x.example")
     if not all(word.strip() for word in (*house.other_names, *house.opt_out_words)) or not house.opt_out_words:
         raise ConfigError("house.other_names and house.opt_out_words: one is empty")
     for key, most in (("marketing_a_day", 50), ("marketing_in_30_days", 50), ("same_text_hours", 720)):

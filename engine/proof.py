@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.access import deliveries, replays, tokens
 from engine.crm import erasure, merging
-from engine.crm.marketing import coupons, points, rewards
+from engine.crm.marketing import coupons, links, points, responses, rewards
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customer, staff
 from engine.crm.people.customer import CUSTOMERS
@@ -36,6 +36,8 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from _received(txn)
         yield from _customers(txn)
         yield from _campaigns(txn)
+        yield from links.differences(txn)
+        yield from responses.differences(txn)
         yield from _routes(txn)
         yield from deliveries.differences(txn)
         yield from staff.differences(txn)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.access import replays
 from engine.config import Keep
 from engine.crm import erasure
-from engine.crm.marketing import campaigns, greeting_runs, points, tiers, till_codes, uploads
+from engine.crm.marketing import campaigns, greeting_runs, points, responses, tiers, till_codes, uploads
 from engine.crm.people import audit, audit_heads, consent, frequency
 from engine.errors import StoreError
 from engine.store.environment import Store
@@ -143,6 +143,7 @@ class Upkeep:
         if keep.messages_days:
             horizon_ms = now_ms - keep.messages_days * DAY_MS
             await self._sweep(retention.forget_rows, 0, horizon_ms, campaigns.has_ended)
+            await self._sweep(_forget_responses, 0)
             await self._sweep(retention.forget_messages, 0, horizon_ms)
             await self._sweep(_forget_faults, 0, horizon_ms)
             await self._forget_numbers()
@@ -207,6 +208,10 @@ class Upkeep:
 
 def _forget_faults(txn: Txn, after: int, horizon_ms: int, budget: Budget) -> int | None:
     return uploads.forget_faults(txn, after, horizon_ms, budget.pages)
+
+
+def _forget_responses(txn: Txn, after: int, budget: Budget) -> int | None:
+    return responses.forget_gone(txn, after, budget.rows)
 
 
 def _forget_marks(txn: Txn, after: bytes, now_ms: int, budget: Budget) -> bytes | None:

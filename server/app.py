@@ -25,6 +25,7 @@ from server.api import (
     health,
     house_days,
     imports,
+    links,
     loyalty,
     members,
     messages,
@@ -87,6 +88,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tokens.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
+    *links.ROUTES,
     *openapi.ROUTES,
 )
 
@@ -108,6 +110,8 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     paths = [route.path for route in routes]
     for route in routes:
         app.router.add_route(route.method, _told_apart(route.path, paths), route.handler)
+    app.router.add_route("HEAD", links.PATH, links.look)
+    app[links.GUESSES] = Rates()
     app.on_shutdown.append(_close_streams)
     attach(app)
     pages.setup(app)

@@ -124,7 +124,7 @@ class UploadView(msgspec.Struct, frozen=True):
 
 
 class ResultView(msgspec.Struct, frozen=True):
-    """What became of one row of a campaign."""
+    """What became of one row of a campaign, and what somebody did about it."""
 
     row: int
     message_id: str
@@ -133,6 +133,9 @@ class ResultView(msgspec.Struct, frozen=True):
     state: str
     reason: str | None
     updated_at: str | None
+    replied_at: str | None
+    clicked_at: str | None
+    opted_out: bool
 
 
 class ResultPage(msgspec.Struct, frozen=True):

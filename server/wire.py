@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
 from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing.responses import Response
 from engine.crm.marketing.uploads import Fault, Upload
 from engine.crm.people.consent import Consent
 from engine.errors import Invalid, InvalidParam
@@ -189,7 +190,7 @@ def limit_of(request: web.Request) -> int:
 
 def cell(value: Any) -> str:
     """A value as a CSV cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
@@ -274,8 +275,8 @@ def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
     )
 
 
-def result(row: campaigns.Result) -> views.ResultView:
-    """One row of a campaign's results."""
+def result(row: campaigns.Result, did: Response) -> views.ResultView:
+    """One row of a campaign's results, and what somebody did about it."""
     message = row.message
     return views.ResultView(
         row=row.row + 1,
@@ -285,6 +286,9 @@ def result(row: campaigns.Result) -> views.ResultView:
         state=message.state.slug,
         reason=message.reason or None,
         updated_at=time(message.updated_ms),
+        replied_at=time(did.replied_ms),
+        clicked_at=time(did.clicked_ms),
+        opted_out=bool(did.opted_out_ms),
     )
 
 

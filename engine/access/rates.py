@@ -37,8 +37,7 @@ class Rates:
         """
         limit = burst or per_minute
         per_s = per_minute / 60
-        left, since_s = self._buckets.get(token, (float(limit), at_s))
-        left = min(float(limit), left + max(0.0, at_s - since_s) * per_s)
+        left = self._left(token, limit, per_s, at_s)
         # What adds up to one call must be one: seconds are not exact.
         is_allowed = left >= 1 - 1e-9
         if is_allowed:
@@ -50,3 +49,13 @@ class Rates:
         reset_s = math.ceil((limit - left) / per_s)
         wait_s = 0 if is_allowed else max(1, math.ceil((1 - left) / per_s))
         return Turn(is_allowed, limit, int(left + 1e-9), reset_s, wait_s)
+
+    def wait_s(self, token: int, per_minute: int, burst: int, at_s: float) -> int:
+        """How long a call would wait, 0 for not at all; none is counted."""
+        per_s = per_minute / 60
+        left = self._left(token, burst or per_minute, per_s, at_s)
+        return 0 if left >= 1 - 1e-9 else max(1, math.ceil((1 - left) / per_s))
+
+    def _left(self, token: int, limit: int, per_s: float, at_s: float) -> float:
+        left, since_s = self._buckets.get(token, (float(limit), at_s))
+        return min(float(limit), left + max(0.0, at_s - since_s) * per_s)

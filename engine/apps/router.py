@@ -12,6 +12,7 @@ import msgspec
 from engine import numbers
 from engine.apps.commands import refusals, wishes
 from engine.config import House
+from engine.crm.marketing import responses
 from engine.crm.people import customers, reach
 from engine.errors import Invalid
 from engine.store.table import Txn
@@ -21,6 +22,7 @@ from engine.traffic.inbox import Received, Route, Routed
 # Digits of a number in national form; what is shorter is a short code.
 NATIONAL_SHORTEST: Final = 10
 _PERSON: Final = Routed("person")
+_REFUSALS: Final = frozenset({"command:stop", "command:td"})
 _EDGES: Final = " \t\r\n.,;:!?…。，、；：！？\"'“”‘’「」()（）【】[]{}<>《》*_-~"
 
 
@@ -59,6 +61,7 @@ def router_of(house: House, pepper: bytes) -> Route:
         reach.reached(txn, pepper, numbers.to_key(number), now_ms)
         routed = wishes.answer(txn, word, received, house, pepper, now_ms)
         routed = routed or refusals.doubt(txn, word, received, house, now_ms) or _PERSON
+        responses.hear(txn, pepper, numbers.to_key(number), now_ms, refuses=routed.to in _REFUSALS)
         return msgspec.structs.replace(routed, number=numbers.to_key(number))
 
     return route

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine import numbers
 from engine.crm import erasure, merging
-from engine.crm.marketing import coupons, ledger, members
+from engine.crm.marketing import coupons, ledger, members, responses
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customers, happenings
 from engine.crm.people.audit import By
@@ -84,6 +84,17 @@ def _campaigns(txn: Txn, customer: Customer, after: Any) -> Page:
     return Page(records, (place + 1, 0, seen | groups) if place + 1 < len(own) else None)
 
 
+def _responses(txn: Txn, customer: Customer, after: Any) -> Page:
+    """(campaign, Response): what he did about each that he was a recipient of."""
+    place, before = after or (0, 0)
+    own = numbers_of(customer)
+    identifiers = list(islice(messages.of_number(txn, own[place], before), PAGE))
+    records = responses.of_messages(txn, identifiers)
+    if len(identifiers) == PAGE:
+        return Page(records, (place, identifiers[-1]))
+    return Page(records, (place + 1, 0) if place + 1 < len(own) else None)
+
+
 def _consents(txn: Txn, customer: Customer, after: Any) -> Page:
     """(number, purpose, id, Consent): all of one number at a time, who says little of it."""
     place = after or 0
@@ -154,6 +165,7 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "messages": _sent,
     "received": _received,
     "campaigns": _campaigns,
+    "responses": _responses,
     "timeline": _timeline,
     "happenings": _happenings,
     "members": _members,

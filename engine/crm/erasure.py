@@ -9,8 +9,8 @@ messages and texts follow in steps (engine/traffic/traces.py), since there may b
 erasure itself has to know his numbers.
 
 What stays is under his old id, which leads nowhere: the card, closed, with the rows of its points; coupons without an
-owner; messages with their times and states.  The data file holds what it held until it is compacted, and a backup that
-was taken before may hold it as well: the erasure says until when.
+owner; messages with their times and states; that somebody answered a campaign.  The data file holds what it held until
+it is compacted, and a backup that was taken before may hold it as well: the erasure says until when.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from engine.crm import merging
-from engine.crm.marketing import coupons, ledger, members, till_codes
+from engine.crm.marketing import coupons, ledger, members, responses, till_codes
 from engine.crm.people import audit, customers, happenings, references, suppressions, timeline
 from engine.crm.people.audit import By
 from engine.crm.people.consent import CONSENTS
@@ -229,6 +229,7 @@ def step(txn: Txn, identifier: int, now_ms: int, rows: int = 100) -> Left:
 
 def _wipe_number(txn: Txn, erasure: Erasure, now_ms: int, rows: int) -> Left:
     number, *others = erasure.numbers
+    responses.forget_person(txn, number, erasure.place, rows)
     left, place = traces.wipe(txn, number, now_ms, erasure.place, rows)
     if left is Left.NOTHING:
         _put(txn, msgspec.structs.replace(erasure, numbers=tuple(others), place=0))

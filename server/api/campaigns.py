@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, audiences, campaigns, launching, schedule, uploads
+from engine.crm.marketing import approval, audiences, campaigns, launching, links, responses, schedule, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -34,8 +34,9 @@ EXPORT_ROWS: Final = 2_000
 async def create(request: web.Request) -> web.Response:
     """A new draft."""
     engine = request.app[ENGINE]
-    record = shapes.draft(engine, wire.decode(await request.read(), shapes.NewCampaign), person_of(request))
-    return await made(request, _answer(engine, 201), campaigns.add, record, engine.now_ms())
+    body = wire.decode(await request.read(), shapes.NewCampaign)
+    record, base = shapes.draft(engine, body, person_of(request)), engine.settings.house.link_base
+    return await made(request, _answer(engine, 201), campaigns.add, record, engine.now_ms(), body.link, base)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -49,8 +50,14 @@ async def list_all(request: web.Request) -> web.Response:
 
 
 def _view(txn: Txn, engine: Engine, campaign: Campaign) -> shapes.CampaignView:
-    spent = shapes.Spent(campaigns.counts(txn, campaign), engine.spent(txn, campaign.id))
-    return shapes.campaign(campaign, spent, engine.settings.house)
+    identifier = campaign.id
+    came = shapes.Came(
+        campaigns.counts(txn, campaign),
+        engine.spent(txn, identifier),
+        responses.counted_of(txn, identifier),
+        links.url_of(txn, identifier),
+    )
+    return shapes.campaign(campaign, came, engine.settings.house)
 
 
 async def get(request: web.Request) -> web.Response:
@@ -246,9 +253,17 @@ async def results(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "cmp")
     with request.app[ENGINE].store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
-        items = [wire.result(row) for row in campaigns.results(txn, campaign, after, limit)]
+        items = _results(txn, campaign, after, limit)
         gone = campaigns.gone(txn, campaign)
     return wire.reply(views.ResultPage(items, _next_row(items, limit), gone))
+
+
+def _results(txn: Txn, campaign: Campaign, first: int, limit: int) -> list[views.ResultView]:
+    found = list(campaigns.results(txn, campaign, first, limit))
+    if not found:
+        return []
+    did = responses.of_rows(txn, campaign.id, found[0].row, found[-1].row)
+    return [wire.result(row, did.get(row.row, responses.NOTHING)) for row in found]
 
 
 async def results_csv(request: web.Request) -> web.StreamResponse:
@@ -262,7 +277,7 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": f'attachment; filename="{name}"'}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    header = ("row", "message_id", "client_ref", "to", "state", "reason", "updated_at")
+    header = views.ResultView.__struct_fields__
     await response.write((",".join(header) + "\r\n").encode())
     first = 0
     while first < campaign.rows:
@@ -270,8 +285,7 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
         writer = csv.writer(lines)
         behind = campaign.rows  # where there is none to come
         with engine.store.read() as txn:
-            for row in campaigns.results(txn, campaign, first, EXPORT_ROWS):
-                view = wire.result(row)
+            for view in _results(txn, campaign, first, EXPORT_ROWS):
                 writer.writerow([wire.cell(getattr(view, column)) for column in header])
                 behind = view.row
         first = behind

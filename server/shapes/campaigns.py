@@ -8,8 +8,9 @@ from msgspec import Meta
 
 from engine.config import Hours, House
 from engine.crm import quiet
-from engine.crm.marketing import campaigns, caps, pace
+from engine.crm.marketing import campaigns, caps, links, pace
 from engine.crm.marketing.campaigns import Campaign, Stage
+from engine.crm.marketing.responses import Counted
 from engine.errors import Invalid, InvalidParam
 from engine.traffic import routes
 from engine.traffic.costs import Cost
@@ -50,6 +51,9 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `parts_most` and `cost_cap` are what it may take and cost at most: 0 and null for no cap.  `budget` is what it was
     planned with, and stops nothing.  At most `rate` parts a minute are begun, 0 for as many as the rack takes.
+
+    With a `link` each of its texts says `{link}`: there each recipient gets a short address of their own, which leads
+    to that one and is counted.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -67,6 +71,7 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: Window | None = None
     rate: Annotated[int, Meta(ge=0, le=pace.RATE_MOST)] = 0
     tariff: wire.Tariff = "normal"
+    link: Annotated[str, Meta(max_length=links.URL_LONGEST, examples=["https://example.com/spring"])] = ""
 
 
 class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +101,8 @@ class CampaignView(msgspec.Struct, frozen=True):
 
     `reason` says what a person must do before it goes on: `approval` by a second one, or, where a cap has paused it,
     `budget`.  `parts_sent` and `cost` are of what went or may have gone, at the prices of when it did.
+
+    `replies`, `clicked` and `opt_outs` are people, `clicks` how often the `link` was opened in all.
     """
 
     id: str
@@ -131,6 +138,11 @@ class CampaignView(msgspec.Struct, frozen=True):
     budget: AmountView | None
     window: WindowView | None
     rate: int | None
+    link: str | None
+    replies: int
+    clicked: int
+    clicks: int
+    opt_outs: int
 
 
 class CampaignPage(msgspec.Struct, frozen=True):
@@ -205,14 +217,16 @@ def _minutes(text: str) -> int:
 # -- views
 
 
-class Spent(NamedTuple):
-    """What a campaign's rows are by state, and what they cost."""
+class Came(NamedTuple):
+    """What came of a campaign: its rows by state, what they cost, what people did about it, and where it leads."""
 
     counts: dict[str, int]
     cost: Cost
+    did: Counted
+    link: str
 
 
-def campaign(record: Campaign, spent: Spent, house: House) -> CampaignView:
+def campaign(record: Campaign, came: Came, house: House) -> CampaignView:
     """A campaign as JSON."""
     return CampaignView(
         id=campaigns.name_of(record.id),
@@ -221,7 +235,7 @@ def campaign(record: Campaign, spent: Spent, house: House) -> CampaignView:
         purpose=record.purpose,
         text=record.texts,
         recipients=record.rows,
-        counts=spent.counts,
+        counts=came.counts,
         delivery_report=report_words(record.report_percent),
         on_unknown=record.on_unknown.name.lower(),
         weight=record.weight,
@@ -234,7 +248,7 @@ def campaign(record: Campaign, spent: Spent, house: House) -> CampaignView:
         version=record.version,
         reason=_halted_by(record, house.approval_over),
         parts_most=record.parts_most or None,
-        parts_sent=spent.cost.parts,
+        parts_sent=came.cost.parts,
         made_by=record.made_by or None,
         approved_by=record.approved_by or None,
         approved_at=wire.time(record.approved_ms),
@@ -244,10 +258,15 @@ def campaign(record: Campaign, spent: Spent, house: House) -> CampaignView:
         holdout_percent=record.holdout_percent,
         held_out=record.held_out,
         cost_cap=_amount(record.cost_cap_minor, house),
-        cost=AmountView(spent.cost.minor, house.currency or None),
+        cost=AmountView(came.cost.minor, house.currency or None),
         budget=_amount(record.budget_minor, house),
         window=_window(record.hours[0]) if record.hours else None,
         rate=record.rate or None,
+        link=came.link or None,
+        replies=came.did.replied,
+        clicked=came.did.clicked,
+        clicks=came.did.clicks,
+        opt_outs=came.did.opted_out,
     )
 
 

@@ -128,6 +128,16 @@ class RecipientOfView(msgspec.Struct, frozen=True):
     created_at: str | None
 
 
+class ResponseView(msgspec.Struct, frozen=True):
+    """What somebody did about a campaign; `clicks` is how often its link was opened."""
+
+    campaign_id: str
+    replied_at: str | None
+    clicked_at: str | None
+    opted_out_at: str | None
+    clicks: int
+
+
 class HappenedView(msgspec.Struct, frozen=True):
     """What a person did."""
 
@@ -149,6 +159,7 @@ class DossierView(msgspec.Struct, frozen=True):
     messages: list[views.MessageView]
     received: list[views.ReceivedView]
     campaigns: list[RecipientOfView]
+    responses: list[ResponseView]
     timeline: list[happened.EntryView]
     happenings: list[HappenedView]
     members: list[club.MemberView]
@@ -292,6 +303,11 @@ class Reader:
         name = campaigns.name_of(record.id)
         basis = record.consent_basis or None
         return RecipientOfView(name, record.name, record.purpose, basis, wire.time(record.created_ms))
+
+    def _responses(self, _txn: Txn, record: Any) -> ResponseView:
+        campaign, did = record
+        replied, clicked, opted_out = map(wire.time, (did.replied_ms, did.clicked_ms, did.opted_out_ms))
+        return ResponseView(campaigns.name_of(campaign), replied, clicked, opted_out, did.clicks)
 
     def _timeline(self, _txn: Txn, record: Any) -> happened.EntryView:
         return happened.entry(*record)

@@ -21,6 +21,7 @@ other_names = ["Lotus Hotel"]
 opt_out_words = ["TD"]
 currency = "CNY"
 approval_over = 0
+link_base = "https://go.example.com/x/"
 [modems]
 ports = ["/dev/ttyUSB*", "/dev/ttyS0"]
 baud = 9600
@@ -121,6 +122,8 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         pytest.param("[modems]\nresult_timeout_s = nan", "modems.result_timeout_s", id="a time that is none"),
         pytest.param("[traffic]\nfeed_ahead_s = inf", "traffic.feed_ahead_s", id="for ever ahead"),
         pytest.param("[house]\napproval_over = -1", "house.approval_over", id="fewer than nobody"),
+        pytest.param('[house]\nlink_base = "go.example.com"', "house.link_base", id="an address without its scheme"),
+        pytest.param('[house]\nlink_base = "https://x.example/?a="', "house.link_base", id="an address with a query"),
         pytest.param("[quiet]\nservice = []", "service has no hours", id="no hours at all"),
         pytest.param("[quiet]\nservice = [{opens = 9, closes = 9}]", "quiet.service[0]", id="hours that are none"),
         pytest.param("[quiet]\nservice = [{closes = 1441}]", "quiet.service[0]", id="a day of 1441 minutes"),

@@ -16,7 +16,7 @@ import msgspec
 
 from engine import sms
 from engine.config import Hours, House
-from engine.crm.marketing import opt_out, templates
+from engine.crm.marketing import links, opt_out, templates
 from engine.crm.people import agreement, consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
@@ -100,8 +100,11 @@ def name_of(identifier: int) -> str:
     return ids.render("cmp", identifier)
 
 
-def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
-    """Store a new draft.  Raises Invalid naming the field."""
+def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "") -> Campaign:
+    """Store a new draft, with the address behind its texts' `{link}`; `base` is where the house's links begin.
+
+    Raises Invalid naming the field.
+    """
     if not campaign.name.strip():
         raise Invalid(InvalidParam("name", "is empty"))
     if not campaign.texts:
@@ -124,10 +127,13 @@ def add(txn: Txn, campaign: Campaign, now_ms: int) -> Campaign:
         if not 0 < len(text) <= TEXT_LONGEST:
             raise Invalid(InvalidParam(f"text.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
         templates.parse(text, f"text.{language}")
+    links.check(campaign.texts, link, base)
     campaign = msgspec.structs.replace(campaign, id=ids.take(txn, now_ms), created_ms=now_ms)
     CAMPAIGNS.put(txn, campaign.id, campaign)
     BULKS.put(txn, campaign.id, bulk_of(campaign, ""))
     FED.put(txn, campaign.id, Fed())
+    if link:
+        links.add(txn, campaign.id, link)
     return campaign
 
 
@@ -175,6 +181,8 @@ def launch(
     if campaign.stage is not Stage.DRAFT:
         raise Conflict(f"the campaign is {campaign.stage}: only a draft can be launched")
     require_launchable(campaign, now_ms, approval_over, house)
+    if house is not None:
+        links.require(txn, identifier, house.link_base)
     expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
     return _move(txn, campaign, Stage.RUNNING, now_ms, launched_ms=now_ms, expires_ms=expires_ms)
 
@@ -297,6 +305,7 @@ class _Feeder:
         self._knows_suppressions = suppressions.any_known(txn)
         self._asks_consent = campaign.purpose in consent.NEEDED
         self._is_over = campaign.expires_ms <= now_ms
+        self._link = links.writer(txn, campaign.id, house.link_base, pepper)
         self._plain: dict[str, Said] = {}
         self._needs_basis = bool(campaign.purpose in consent.NEEDED and campaign.consent_basis)
         self._waiting: list[Waiting] = []
@@ -355,6 +364,8 @@ class _Feeder:
             # A name or a language that the customer may change tomorrow: what is sent today is worth a record.
             values = {"name": customer.name, **(row.values or {})} if customer.name else row.values
             known = msgspec.structs.replace(row, language=row.language or customer.language, values=values)
+        if self._link is not None:
+            known = msgspec.structs.replace(known, values={**(known.values or {}), links.FIELD: self._link(number)})
         try:
             text = sheets.text_of(self._bulk, known)
         except CodecError as error:
@@ -371,7 +382,7 @@ class _Feeder:
             messages.record_ended(txn, message, verdict, now_ms)
             return 1
         try:
-            if customer is not None and not self._says_the_same(row, text):
+            if known is not row and not self._says_the_same(row, text):
                 return len(messages.enqueue(txn, message, now_ms).parts)
             parts = sms.measure(text, messages.envelope(message)).parts
         except CodecError as error:
@@ -383,7 +394,7 @@ class _Feeder:
         return parts
 
     def _says_the_same(self, row: Row, text: str) -> bool:
-        """Whether the row alone says what it says together with what is known of the customer."""
+        """Whether the row alone says what it says together with what is known of the customer, and its link."""
         try:
             return sheets.text_of(self._bulk, row) == text
         except CodecError:

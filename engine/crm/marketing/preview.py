@@ -17,7 +17,7 @@ import msgspec
 from engine import sms
 from engine.config import Caps, House, QuietHours
 from engine.crm import quiet
-from engine.crm.marketing import opt_out, templates
+from engine.crm.marketing import links, opt_out, templates
 from engine.crm.people import audience, consent, pauses, suppressions
 from engine.crm.people.customer import CUSTOMERS, Customer, PhoneState
 from engine.crm.people.frequency import Frequency
@@ -88,10 +88,16 @@ class Funnel(msgspec.Struct):
 async def walk(
     store: Store, compile_: audience.Compile, texts: dict[str, str], purpose: str, rules: Rules, now_ms: int
 ) -> Funnel:
-    """The funnel of a condition, a little at a turn of the loop.  Raises Invalid naming a text that is wrong."""
+    """The funnel of a condition, a little at a turn of the loop.
+
+    Raises Invalid naming a text that is wrong, or `link` where one says it and the house has no address for it.
+    """
     funnel = Funnel()
     found = array("Q")
     templates_ = {language: _parsed(text, language) for language, text in texts.items()}
+    link = {}
+    if any(links.FIELD in template.fields for template in templates_.values()):
+        link[links.FIELD] = links.longest(rules.house.link_base)
     if purpose == "marketing":
         lacking = {language: opt_out.missing(text, rules.house) for language, text in texts.items()}
         funnel.lacking = {language: words for language, words in lacking.items() if words}
@@ -100,7 +106,7 @@ async def walk(
     clock, place = time.perf_counter, 0
     while place < len(found):
         with store.read() as txn:
-            judge = _Judge(txn, funnel, templates_, purpose, rules, now_ms)
+            judge = _Judge(txn, funnel, templates_, purpose, rules, now_ms, link)
             opened_s = clock()
             while place < len(found) and clock() - opened_s < SNAPSHOT_S:
                 begun_s = clock()
@@ -129,8 +135,10 @@ class _Judge:
         purpose: str,
         rules: Rules,
         now_ms: int,
+        link: dict[str, str],
     ) -> None:
         self._txn = txn
+        self._link = link  # as long as it can be, where a text says it
         self._funnel = funnel
         self._texts = texts
         self._purpose = purpose
@@ -192,7 +200,7 @@ class _Judge:
         template = self._texts[language]
         try:
             if template.fields:
-                values = {"name": customer.name} if customer.name else {}
+                values = {"name": customer.name, **self._link} if customer.name else self._link
                 text = template.render(tuple([values.get(name) for name in template.fields]))
                 measured = sms.measure(text, self._envelope)
             else:

@@ -18,6 +18,13 @@ def test_a_burst_goes_through_and_the_next_waits_for_its_turn() -> None:
     assert not rates.take(1, 60, 3, 1.0).is_allowed
 
 
+def test_how_long_a_call_would_wait_is_told_and_not_counted() -> None:
+    rates = Rates()
+    assert [rates.wait_s(1, 60, 1, 0.0) for _ in range(3)] == [0, 0, 0]
+    assert rates.take(1, 60, 1, 0.0).is_allowed
+    assert (rates.wait_s(1, 60, 1, 0.0), rates.wait_s(1, 60, 1, 0.9), rates.wait_s(1, 60, 1, 1.0)) == (1, 1, 0)
+
+
 def test_without_a_burst_a_minutes_calls_may_come_at_once() -> None:
     rates = Rates()
     assert sum(rates.take(1, 10, 0, 0.0).is_allowed for _ in range(20)) == 10

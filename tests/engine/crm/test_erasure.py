@@ -8,9 +8,10 @@ from engine.access.caller import SYSTEM, Caller
 from engine.config import Limits
 from engine.crm import erasure, merging
 from engine.crm.erasure import BACKUPS_DAYS, CHALLENGE_MS, DAY_MS, State
-from engine.crm.marketing import coupons, members, points
+from engine.crm.marketing import coupons, members, points, responses
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.marketing.coupons import Terms
+from engine.crm.marketing.links import Led
 from engine.crm.people import (
     agreement,
     audit,
@@ -95,6 +96,8 @@ def fill(store: Store) -> tuple[int, int, int]:
     ]
     campaign = stage.running(store, rows, "Dear {name} of {room}")
     stage.feed(store, 2)
+    for place in (0, 1):
+        store.write_now(responses.click, PEPPER, Led(campaign, place, "https://example.org/"), NOW_MS)
     return ann, bob, campaign
 
 

@@ -25,9 +25,11 @@ from engine.crm.marketing import (
     festivals,
     greetings,
     house_days,
+    links,
     loyalty,
     pace,
     points,
+    responses,
     rewards,
     schedule,
     tiers,
@@ -173,6 +175,8 @@ def fill(txn: Txn) -> None:
     upload = uploads.add_rows(txn, upload, [(1, PEOPLE[0], Row(f"+{PEOPLE[0]}"))], {}, PEPPER, NOW_MS)
     uploads.finish(txn, upload, NOW_MS)
     schedule.put_down(txn, planned.id, NOW_MS + 86_400_000, NOW_MS, House())
+    links.add(txn, planned.id, "https://example.org/")
+    responses.hear(txn, PEPPER, PEOPLE[0], NOW_MS + 58, refuses=False)
     routes.add(txn, Route(0, "China", countries=("CN",), senders=(Sender(SIM),)), {}, NOW_MS)
     sticky.note(txn, PEOPLE[0], SIM, NOW_MS)
     quotas.spend(txn, SIM, PEOPLE[0], NOW_MS, Limits(day=10, day_recipients=5))
