@@ -26,7 +26,8 @@ _IPV6_FIRST: Final = 1 << 32  # behind all addresses of IPv4
 async def follow(request: web.Request) -> web.Response:
     """Where a recipient's short link leads; that it was opened is counted.
 
-    Wrong codes are taken up to 30 times a minute from one address: 429 for all of them then.
+    Wrong codes are taken up to 30 times a minute from one address, and behind them none: 429.  That is not asked of
+    addresses that are not public, behind which a proxy of the house stands for everybody.
     """
     engine = request.app[ENGINE]
     led = _led(request)
@@ -46,28 +47,30 @@ async def look(request: web.Request) -> web.Response:
 def _led(request: web.Request) -> Led:
     """What the code stands for.  Raises NotFound, TooMany."""
     engine, guesses = request.app[ENGINE], request.app[GUESSES]
-    neighbourhood, at_s = _neighbourhood(request.remote or ""), get_running_loop().time()
-    wait_s = guesses.wait_s(neighbourhood, GUESSES_PER_MINUTE, 0, at_s)
+    neighbourhood, at_s = neighbourhood_of(request.remote or ""), get_running_loop().time()
+    wait_s = guesses.wait_s(neighbourhood, GUESSES_PER_MINUTE, 0, at_s) if neighbourhood else 0
     if wait_s:
         raise TooMany("too many wrong links came from there", wait_s, code="rate_limited")
     with engine.store.read() as txn:
         led = links.read(txn, engine.pepper, request.match_info["code"])
     if led is None:
-        guesses.take(neighbourhood, GUESSES_PER_MINUTE, 0, at_s)
+        if neighbourhood:
+            guesses.take(neighbourhood, GUESSES_PER_MINUTE, 0, at_s)
         raise NotFound("this link leads nowhere")
     return led
 
 
-def _neighbourhood(remote: str) -> int:
-    """The address as a number, of IPv6 its /64: one host has all of those."""
+def neighbourhood_of(remote: str) -> int:
+    """A public address as a number, of IPv6 its /64, since one host has all of those; 0 for any other."""
     try:
         address = ipaddress.ip_address(remote.partition("%")[0])
     except ValueError:
-        return -1
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return int(mapped) if mapped else _IPV6_FIRST + (int(address) >> 64)
-    return int(address)
+        return 0
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if not address.is_global:
+        return 0
+    return int(address) if isinstance(address, ipaddress.IPv4Address) else _IPV6_FIRST + (int(address) >> 64)
 
 
 def _leading(led: Led) -> web.Response:

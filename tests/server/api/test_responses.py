@@ -175,14 +175,34 @@ async def test_F8_a_look_is_no_click_and_a_wrong_code_leads_nowhere(
     assert linked.differences() == []
 
 
-async def test_F8_who_guesses_codes_waits_after_thirty(linked: Place) -> None:
+async def test_F8_who_guesses_codes_waits_after_thirty(linked: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = await sent(linked)
     path = await path_in(linked, campaign, 0)
+    for _ in range(links.GUESSES_PER_MINUTE + 1):
+        assert (await opened(linked, "/l/0000000")).status == 404
+    assert (await opened(linked, path)).status == 302  # a proxy of ours stands for everybody
+    monkeypatch.setattr(links, "neighbourhood_of", lambda _: 7)
     statuses = [(await opened(linked, "/l/0000000")).status for _ in range(links.GUESSES_PER_MINUTE + 1)]
     assert statuses == [404] * links.GUESSES_PER_MINUTE + [429]
     refused = await opened(linked, path)
     assert (refused.status, refused.slug) == (429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 2
+
+
+@pytest.mark.parametrize(
+    ("remote", "same", "is_counted"),
+    [
+        ("8.8.8.8", "::ffff:8.8.8.8", True),
+        ("2001:4860:4860:1:2:3:4:5", "2001:4860:4860:1::", True),
+        ("127.0.0.1", "::1", False),
+        ("10.1.2.3", "fe80::1%eth0", False),
+        ("", "unix", False),
+    ],
+)
+def test_F8_guesses_are_counted_by_public_address(remote: str, same: str, is_counted: bool) -> None:
+    assert links.neighbourhood_of(remote) == links.neighbourhood_of(same)
+    assert bool(links.neighbourhood_of(remote)) == is_counted
+    assert links.neighbourhood_of("8.8.4.4") not in (links.neighbourhood_of(remote), 0)
 
 
 async def test_F8_the_page_is_shown_though_the_disk_is_full(linked: Place, monkeypatch: pytest.MonkeyPatch) -> None:
