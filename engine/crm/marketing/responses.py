@@ -65,7 +65,8 @@ TABLES: Final = (RESPONSES, COUNTED)
 
 def hear(txn: Txn, pepper: bytes, number: int, now_ms: int, *, refuses: bool) -> None:
     """A text came from a number, by which its sender `refuses` more or not."""
-    place = _answered(txn, number, now_ms)
+    answered = _answered(txn, number, now_ms)
+    place = sheets.place_of(txn, answered.id) if answered.group else None
     if place is None or _is_erased(txn, pepper, number):
         return
     known = RESPONSES.find(txn, place) or NOTHING
@@ -75,11 +76,15 @@ def hear(txn: Txn, pepper: bytes, number: int, now_ms: int, *, refuses: bool) ->
         _note(txn, place, known, msgspec.structs.replace(known, opted_out_ms=now_ms))
     else:
         _note(txn, place, known, msgspec.structs.replace(known, replied_ms=now_ms))
-    events.append(txn, "campaign.opted_out" if refuses else "campaign.replied", now_ms, campaigns.name_of(place[0]))
+    _tell(txn, "opted_out" if refuses else "replied", place[0], answered.id, now_ms)
 
 
-def _answered(txn: Txn, number: int, now_ms: int) -> tuple[int, int] | None:
-    """(campaign, row) of the text that a number answers now, None where it is of no campaign."""
+def _tell(txn: Txn, did: str, campaign: int, message: int, now_ms: int) -> None:
+    events.append(txn, f"campaign.{did}", now_ms, campaigns.name_of(campaign), message_id=messages.name(message))
+
+
+def _answered(txn: Txn, number: int, now_ms: int) -> Message:
+    """The text that a number answers now, one of no campaign where it answers none."""
     last_ms, last = now_ms - ANSWERED_MS, _NOBODY
     for identifier in islice(messages.of_number(txn, number), LOOKED_AT):
         message = messages.find(txn, identifier)
@@ -88,7 +93,7 @@ def _answered(txn: Txn, number: int, now_ms: int) -> tuple[int, int] | None:
         went_ms = _went_ms(message, now_ms)
         if went_ms > last_ms:
             last_ms, last = went_ms, message
-    return sheets.place_of(txn, last.id) if last.group else None
+    return last
 
 
 def _went_ms(message: Message, now_ms: int) -> int:
@@ -101,19 +106,19 @@ def click(txn: Txn, pepper: bytes, led: Led, now_ms: int) -> None:
     fed = FED.find(txn, led.campaign)
     if fed is None or not fed.gone <= led.row < fed.rows:
         return
-    number = next((row.number for _, row in sheets.read_rows(txn, *place, 1)), 0)
-    if not number or _is_erased(txn, pepper, number):
+    row = next((row for _, row in sheets.read_rows(txn, *place, 1)), None)
+    if row is None or not row.number or _is_erased(txn, pepper, row.number):
         return
     known = RESPONSES.find(txn, place) or NOTHING
     first_ms = known.clicked_ms or now_ms
     _note(txn, place, known, msgspec.structs.replace(known, clicked_ms=first_ms, clicks=known.clicks + 1))
     if known.clicked_ms:
         return
-    name = campaigns.name_of(led.campaign)
-    events.append(txn, "campaign.clicked", now_ms, name)
-    customer = customers.find_by_number(txn, number)
+    _tell(txn, "clicked", led.campaign, row.id, now_ms)
+    customer = customers.find_by_number(txn, row.number)
     if customer is not None:
-        happenings.add(txn, customer.id, "click", Happening(now_ms, ref=name), now_ms)
+        happening = Happening(now_ms, ref=campaigns.name_of(led.campaign))
+        happenings.add(txn, customer.id, "click", happening, now_ms)
 
 
 def _is_erased(txn: Txn, pepper: bytes, number: int) -> bool:

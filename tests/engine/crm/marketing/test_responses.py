@@ -1,6 +1,12 @@
 """engine/crm/marketing/responses.py: who answered a campaign, counted once, and gone with who is gone."""
 
+import tempfile
+from collections import Counter
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.access.caller import SYSTEM
 from engine.crm import erasure
@@ -12,8 +18,10 @@ from engine.crm.people.audit import By
 from engine.crm.people.customer import Customer
 from engine.store.environment import Store
 from engine.traffic import intents, messages, retention
+from engine.traffic.events import EVENTS
 from engine.traffic.messages import SEND, Message, Pick
 from engine.traffic.traces import Left
+from engine.wiring import TABLES
 from tests.engine.crm.stage import FIRST, NOW_MS, PEPPER, differences, feed, row, running
 
 BY = By(SYSTEM, "system", PEPPER)
@@ -163,6 +171,50 @@ def test_a_click_of_a_row_that_is_none_changes_nothing(store: Store, at: int) ->
     click(store, campaign + 1)
     with store.read() as txn:
         assert (RESPONSES.count(txn), COUNTED.count(txn)) == (0, 0)
+
+
+def test_what_somebody_did_first_is_told_with_his_message_and_not_his_number(store: Store) -> None:
+    campaign = sent(store)
+    for _ in range(2):
+        hear(store)
+        click(store, campaign)
+        hear(store, refuses=True)
+    with store.read() as txn:
+        told = [event for _, event in EVENTS.scan(txn) if event.kind.startswith("campaign.")][-3:]
+        first = next(campaigns.results(txn, campaigns.CAMPAIGNS.get(txn, campaign), 0, 1)).message
+    assert [event.kind for event in told] == ["campaign.replied", "campaign.clicked", "campaign.opted_out"]
+    assert {event.subject for event in told} == {campaigns.name_of(campaign)}
+    assert [event.detail for event in told] == [{"message_id": messages.name(first.id)}] * 3
+
+
+DEEDS = st.lists(st.tuples(st.sampled_from(["hear", "refuse", "click", "forget"]), st.integers(0, 2)), max_size=30)
+
+
+@settings(max_examples=40, deadline=None)
+@given(DEEDS)
+def test_counters_are_what_people_did_in_whatever_order(deeds: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "data", TABLES)
+        campaign = sent(store)
+        people = Counter[tuple[str, int]]()
+        first, clicks = Counter[str](), 0
+        for place, (deed, at) in enumerate(deeds):
+            now_ms = NOW_MS + 10 + place
+            if deed == "click":
+                click(store, campaign, at, now_ms)
+                clicks += 1
+            elif deed == "forget":
+                store.write_now(responses.forget, campaign, at)
+                for known in ("hear", "refuse", "click"):
+                    people.pop((known, at), None)  # who does it again is somebody else, for all we know
+            else:
+                hear(store, FIRST + at, now_ms, refuses=deed == "refuse")
+            if deed != "forget":
+                first[deed] += not people[deed, at]
+                people[deed, at] += 1
+            assert differences(store) == []
+        assert counted(store, campaign) == (first["hear"], first["click"], first["refuse"], clicks)
+        store.close()
 
 
 # -- going
