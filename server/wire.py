@@ -14,6 +14,7 @@ from engine import numbers
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.responses import Response
 from engine.crm.marketing.uploads import Fault, Upload
+from engine.crm.people import exports
 from engine.crm.people.consent import Consent
 from engine.errors import Invalid, InvalidParam
 from engine.rack import ModemView
@@ -188,10 +189,20 @@ def limit_of(request: web.Request) -> int:
     return int(text)
 
 
+def time_of(request: web.Request, name: str) -> int:
+    """A time in a query as epoch milliseconds, 0 where it is not there.  Raises Invalid."""
+    # A plus sign that was not escaped is a space.
+    text = request.query.get(name, "").replace(" ", "+")
+    try:
+        return time_ms(datetime.fromisoformat(text) if text else None, name)
+    except ValueError as error:
+        raise Invalid(InvalidParam(name, "is no time: write 2030-01-31T09:00:00Z")) from error
+
+
 def cell(value: Any) -> str:
     """A value as a CSV cell that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return exports.cell(text)
 
 
 def known_query(request: web.Request, *names: str) -> None:

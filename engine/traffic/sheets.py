@@ -13,6 +13,7 @@ a record of its own (`messages.store`), and its slot says so from then on.  Row 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ import msgspec
 from engine import sms
 from engine._packed import Packed
 from engine._sheet import ROWS_MOST, Sheet, first_id, rows
+from engine._sheet import count as rows_in
 from engine.errors import CodecError, RecordBroken
 from engine.store import ids
 from engine.store.table import Keyed, Note, Octets, Table, Txn
@@ -92,6 +94,7 @@ TABLES: Final[tuple[Keyed, ...]] = (BULKS, SHEETS, PLACES, FED, slots.SLOTS)
 
 # Rows between two that are looked for are read along with them where they are so few.
 _READ_ALONG: Final = 32
+_ROW_HIGHEST: Final = (1 << 32) - 1
 _STATES_READ: Final = 100 * slots.OF_A_SHEET
 _RUNS: Final = {state: re.compile(b"[\\x%02x]+" % state) for state in (slots.WAITING, State.SENDING)}
 
@@ -219,6 +222,14 @@ def place_of(txn: Txn, identifier: int) -> tuple[int, int] | None:
     place = PLACES.decode((first,), octets)
     offset = identifier - first
     return (place.group, place.row + offset) if offset < place.count else None
+
+
+def behind(txn: Txn, group: int) -> int:
+    """The id behind the last row that is kept of a group; 0 where there is none.  Raises RecordBroken."""
+    last = SHEETS.at_or_before(txn, (group, _ROW_HIGHEST))
+    if last is None or last[0][0] != group:
+        return 0
+    return _checked(last[1], group, first_id) + _checked(last[1], group, rows_in)
 
 
 # -- messages
@@ -393,6 +404,13 @@ def waiting(txn: Txn, groups: Table[str]) -> Iterator[tuple[int, Feeding]]:
         found = [Waiting(number, row, *said.by(row)) for number, row in _rows_in(txn, group, fed, slots.WAITING)]
         if found:
             yield group, Feeding(bulk, fed, 0, found)
+
+
+def first_waiting(txn: Txn, groups: Table[str], limit: int) -> Iterator[list[Message | None]]:
+    """Of each group up to `limit` rows that were fed and not picked."""
+    for group, fed, bulk in _fed(txn, groups):
+        first = islice(_rows_in(txn, group, fed, slots.WAITING), limit)
+        yield [composed(txn, group, number, row, bulk, fed, cancelled=False) for number, row in first]
 
 
 def sending(txn: Txn, groups: Table[str]) -> Iterator[Message]:

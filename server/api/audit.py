@@ -1,13 +1,11 @@
 """The audit log, the proof that it is whole, and reveals."""
 
 import asyncio
-from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from engine.crm.people import audit, audit_heads, reveals, zones
-from engine.errors import Invalid, InvalidParam
 from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
@@ -28,22 +26,13 @@ async def list_all(request: web.Request) -> web.Response:
             txn,
             limit,
             before=before,
-            since_ms=_time_of(request, "since"),
-            until_ms=_time_of(request, "until"),
+            since_ms=wire.time_of(request, "since"),
+            until_ms=wire.time_of(request, "until"),
             actor=request.query.get("actor", ""),
             target=request.query.get("target", ""),
         )
     items = [shapes.audit_view(caller, row) for row in rows]
     return wire.reply(shapes.AuditPage(items, wire.next_of(items, limit)))
-
-
-def _time_of(request: web.Request, name: str) -> int:
-    # A plus sign that was not escaped is a space.
-    text = request.query.get(name, "").replace(" ", "+")
-    try:
-        return wire.time_ms(datetime.fromisoformat(text) if text else None, name)
-    except ValueError as error:
-        raise Invalid(InvalidParam(name, "is no time: write 2030-01-31T09:00:00Z")) from error
 
 
 async def verify(request: web.Request) -> web.Response:

@@ -1,6 +1,9 @@
 """Messages: send, look up, preview, cancel, resolve."""
 
-from typing import Final
+import asyncio
+import csv
+import io
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -8,19 +11,32 @@ from aiohttp import web
 
 from engine import numbers, sms
 from engine.access import budgets
-from engine.crm.people import permission
+from engine.crm.people import audit, exports, permission
+from engine.crm.people.audit import By
 from engine.errors import CodecError, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Txn
-from engine.traffic import inbox, messages, routes
-from engine.traffic.inbox import RECEIVED
-from engine.traffic.messages import Lane, Message, OnUnknown, Resolution
+from engine.traffic import events, messages, routes, search
+from engine.traffic.inbox import RECEIVED, Progress
+from engine.traffic.messages import Lane, Message, OnUnknown, Resolution, State
+from engine.traffic.search import Wanted
 from engine.wiring import Engine
 from server import views, wire
-from server.calling import token_of
+from server.calling import caller_of, token_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
+from server.shapes.audit import by_of
+
+LOOKED_MOST: Final = 20_000  # by one call: a tenth of a second, in slices
+TEXT_SHORTEST: Final = 2
+TEXT_LONGEST: Final = 100
+
+_SENT_COLUMNS: Final = (
+    "id", "to", "text", "state", "reason", "parts", "purpose", "lane", "source", "campaign_id", "client_ref",
+    "created_at", "updated_at", "delivered_at",
+)  # fmt: skip
+_RECEIVED_COLUMNS: Final = ("id", "from", "text", "state", "routed_to", "complete", "parts", "sim", "received_at")
 
 
 def _message(engine: Engine, body: wire.NewMessage, prefix: str) -> Message:
@@ -95,26 +111,120 @@ def _taken_alone(_txn: Txn, records: list[Message]) -> web.Response:
     return wire.reply(wire.message(record), 202, Location=f"/v1/messages/{messages.name(record.id)}")
 
 
-async def list_all(request: web.Request) -> web.Response:
-    """Messages newest first: `direction` out (usual) or in, `to` or `from` one number."""
-    wire.known_query(request, "cursor", "limit", "direction", "to", "from")
-    engine = request.app[ENGINE]
-    before, limit = wire.page_of(request, "msg")
-    direction = request.query.get("direction", "out")
+# -- searching
+
+
+def _wanted(request: web.Request) -> tuple[bool, Wanted]:
+    """(whether it is about what we sent, what is looked for).  Raises Invalid."""
+    engine, query = request.app[ENGINE], request.query
+    direction = query.get("direction", "out")
     if direction not in ("in", "out"):
         raise Invalid(InvalidParam("direction", "is none of in, out"))
-    name, other = ("to", "from") if direction == "out" else ("from", "to")
-    if other in request.query:
-        raise Invalid(InvalidParam(other, f"is not a parameter of direction={direction}"))
-    text = request.query.get(name)
-    number = wire.number_of(text, engine.settings.house.country or None, name) if text else None
+    is_out = direction == "out"
+    name, others = ("to", ("from",)) if is_out else ("from", ("to", "campaign_id"))
+    for other in others:
+        if other in query:
+            raise Invalid(InvalidParam(other, f"is not a parameter of direction={direction}"))
+    number = wire.number_of(query[name], engine.settings.house.country or None, name) if name in query else None
+    states: type[State] | type[Progress] = State if is_out else Progress
+    slugs = [state.name.lower() for state in states]
+    if query.get("state", slugs[0]) not in slugs:
+        raise Invalid(InvalidParam("state", f"is none of {', '.join(slugs)}"))
+    words = query.get("text", "")
+    if words and not TEXT_SHORTEST <= len(words) <= TEXT_LONGEST:
+        raise Invalid(InvalidParam("text", f"is not {TEXT_SHORTEST} to {TEXT_LONGEST} characters"))
+    return is_out, Wanted(
+        numbers.to_key(number) if number else 0,
+        states[query["state"].upper()] if "state" in query else None,
+        search.first_of(wire.time_of(request, "since")),
+        search.first_of(wire.time_of(request, "until")),
+        search.folded(words),
+        ids.parse("cmp", query["campaign_id"], "campaign_id") if "campaign_id" in query else 0,
+    )
+
+
+def _found(
+    txn: Txn, is_out: bool, wanted: Wanted, before: int, limit: int
+) -> tuple[list[views.MessageView | views.ReceivedView], int, int]:
+    """(what a step found, how much it looked at, the id to go on below)."""
+    if is_out:
+        step = search.sent(txn, wanted, before, limit)
+        return [wire.message(record) for record in step.items], step.looked, step.before
+    texts = search.received(txn, wanted, before, limit)
+    return [wire.received(record) for record in texts.items], texts.looked, texts.before
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """Messages newest first: `direction` out (usual) or in, `to` or `from` one number.
+
+    One call looks at so many messages and no more.  Where few are as they are wanted, a page holds fewer than `limit`,
+    or none, and the search goes on at `next`, until that is null.
+    """
+    wire.known_query(request, "cursor", "limit", *_FILTERS)
+    store = request.app[ENGINE].store
+    before, limit = wire.page_of(request, "msg")
+    is_out, wanted = _wanted(request)
     items: list[views.MessageView | views.ReceivedView] = []
-    with engine.store.read() as txn:
-        if direction == "out":
-            items += [wire.message(record) for record in messages.listed(txn, number, before, limit)]
-        else:
-            items += [wire.received(record) for record in inbox.listed(txn, number, before, limit)]
-    return wire.reply(views.MessagePage(items, wire.next_of(items, limit)))
+    looked = 0
+    is_more = True
+    while is_more:
+        with store.read() as txn:
+            found, cost, before = _found(txn, is_out, wanted, before, limit - len(items))
+        items += found
+        looked += cost
+        is_more = before > 0 and len(items) < limit and looked < LOOKED_MOST
+        if is_more:
+            await asyncio.sleep(0)
+    return wire.reply(views.MessagePage(items, messages.name(before) if before else None))
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """All that a search finds as a CSV file, newest first, streamed; numbers are masked."""
+    wire.known_query(request, "bom", *_FILTERS)
+    engine = request.app[ENGINE]
+    is_out, wanted = _wanted(request)
+    bom = request.query.get("bom", "1")
+    if bom not in ("0", "1"):
+        raise Invalid(InvalidParam("bom", "is not 0 or 1"))
+    by, filters = by_of(request), sorted(set(request.query) - {"bom"})
+    # Before the first line: who breaks off the file has had a part of it.
+    await engine.store.write(_begin_export, by, filters, engine.now_ms())
+    headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="messages.csv"'}
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    columns = _SENT_COLUMNS if is_out else _RECEIVED_COLUMNS
+    await response.write(exports.header(columns, bom=bom == "1"))
+    before = rows = 0
+    is_more = True
+    while is_more:
+        with engine.store.read() as txn:
+            found, _, before = _found(txn, is_out, wanted, before, wire.LIMIT_MOST)
+        lines = io.StringIO(newline="")
+        csv.writer(lines).writerows([wire.cell(_told(view, column)) for column in columns] for view in found)
+        if found:
+            await response.write(lines.getvalue().encode())
+        rows += len(found)
+        is_more = before > 0
+        await asyncio.sleep(0)
+    await engine.store.write(_end_export, caller_of(request).name, filters, rows, engine.now_ms())
+    await response.write_eof()
+    return response
+
+
+def _told(view: views.MessageView | views.ReceivedView, column: str) -> Any:
+    told = getattr(view, "from_" if column == "from" else column)
+    return sum(told.values()) if isinstance(told, dict) else told
+
+
+def _begin_export(txn: Txn, by: By, filters: list[str], now_ms: int) -> None:
+    audit.append(txn, by, "messages.exported", "messages", now_ms, {"filters": (None, filters)})
+
+
+def _end_export(txn: Txn, by: str, filters: list[str], rows: int, now_ms: int) -> None:
+    events.append(txn, "messages.exported", now_ms, by, filters=filters, rows=rows)
+
+
+# -- one message
 
 
 async def get(request: web.Request) -> web.Response:
@@ -173,12 +283,24 @@ async def resolve(request: web.Request) -> web.Response:
     return await made(request, _moved, engine.resolved, identifier, resolution, engine.now_ms())
 
 
-_LIST: Final = {
+_FILTERS: Final = {
     "direction": "out (usual) or in",
     "to": "only messages to this number",
     "from": "only messages from this number",
-    "cursor": "`next` of the page before",
-    "limit": "1 to 1000, 50 if left out",
+    "state": "only those in this state; of what came in: assembled, routed, failed",
+    "since": "not before this time: when it was accepted, or had come in whole",
+    "until": "before this time",
+    "text": f"only those that say this: {TEXT_SHORTEST} to {TEXT_LONGEST} characters, however wide or large",
+    "campaign_id": "only those of this campaign",
+}
+_PAGE: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
+_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
+    "state": {"type": "string", "enum": [*dict.fromkeys(state.name.lower() for state in (*State, *Progress))]},
+    "since": {"type": "string", "format": "date-time"},
+    "until": {"type": "string", "format": "date-time"},
+    "text": {"type": "string", "minLength": TEXT_SHORTEST, "maxLength": TEXT_LONGEST},
+    "campaign_id": {"type": "string", "pattern": "^cmp_[0-9a-hjkmnp-tv-z]{13}$"},
+    "bom": {"type": "string", "enum": ["0", "1"], "default": "1"},
 }
 
 ROUTES: Final = (
@@ -192,7 +314,25 @@ ROUTES: Final = (
         right="messages:send",
         tells=("Location",),
     ),
-    Route("GET", "/v1/messages", list_all, gives=views.MessagePage, query=_LIST, right="messages:read"),
+    Route(
+        "GET",
+        "/v1/messages",
+        list_all,
+        gives=views.MessagePage,
+        query={**_FILTERS, **_PAGE},
+        right="messages:read",
+        schemas=_SCHEMAS,
+    ),
+    Route(
+        "GET",
+        "/v1/messages.csv",
+        export,
+        gives=str,
+        gives_media="text/csv",
+        query={**_FILTERS, "bom": "0: without the mark by which spreadsheets know UTF-8"},
+        right="customers:export",
+        schemas=_SCHEMAS,
+    ),
     Route("POST", "/v1/messages/preview", preview, takes=wire.Preview, gives=views.PreviewView),
     Route(
         "GET",

@@ -1,10 +1,14 @@
 """Messages over HTTP: sent, looked up, measured, taken back, decided about."""
 
+import csv
+import io
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from engine.access import tokens
 from tests.server.conftest import Place, until
 
 NUMBER = "+8613912345678"
@@ -183,7 +187,18 @@ async def test_a_plus_sign_may_stand_in_a_query_as_curl_sends_it(desk: Place) ->
         pytest.param("cursor=cmp_0000000000000", "cursor", id="another noun's cursor"),
         pytest.param("direction=up", "direction", id="no direction"),
         pytest.param("to=nobody", "to", id="a number that is none"),
-        pytest.param("state=sent", "state", id="an unknown parameter"),
+        pytest.param("colour=red", "colour", id="an unknown parameter"),
+        pytest.param("state=gone", "state", id="a state that is none"),
+        pytest.param("state=routed", "state", id="a state of what comes in, of what we sent"),
+        pytest.param("direction=in&state=sent", "state", id="a state of what we sent, of what came in"),
+        pytest.param("since=yesterday", "since", id="a time that is none"),
+        pytest.param("until=2030-01-01T00:00:00", "until", id="a time without a zone"),
+        pytest.param("text=x", "text", id="one character"),
+        pytest.param(f"text={'x' * 101}", "text", id="more words than are looked for"),
+        pytest.param("campaign_id=cmp_1", "campaign_id", id="a campaign's id that is none"),
+        pytest.param(
+            "direction=in&campaign_id=cmp_0000000000001", "campaign_id", id="a campaign, of what came in",
+        ),
         pytest.param(
             "from=%2B8613912345678", "from", id="whom it is from, of what we sent",
         ),
@@ -195,6 +210,125 @@ async def test_a_plus_sign_may_stand_in_a_query_as_curl_sends_it(desk: Place) ->
 async def test_a_wrong_parameter_is_refused_by_its_name(desk: Place, query: str, field: str) -> None:
     answer = await desk.call("GET", f"/v1/messages?{query}")
     assert (answer.status, list(answer.params)) == (422, [field])
+
+
+# -- searching
+
+
+async def pages(place: Place, query: str, limit: int = 1000) -> list[Any]:
+    """All that a search finds, page after page."""
+    items: list[Any] = []
+    cursor = ""
+    while True:
+        page = (await place.call("GET", f"/v1/messages?{query}&limit={limit}{cursor}")).body
+        assert len(page["items"]) <= limit
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        cursor = f"&cursor={page['next']}"
+
+
+async def table(place: Place, query: str) -> list[list[str]]:
+    """The rows of a file, the header first."""
+    answer = await place.call("GET", f"/v1/messages.csv?{query}&bom=0")
+    assert answer.status == 200, answer
+    return list(csv.reader(io.StringIO(answer.body)))
+
+
+async def filled(place: Place) -> tuple[str, str]:
+    """Campaigns of 2,500 rows that wait and of 600 that were cancelled, and some texts of no campaign."""
+    made = []
+    for name, count, first in (("Spring", 2500, 0), ("Autumn", 600, 2000)):
+        made.append(await place.draft(text=f"{name} greets {{name:you}}"))
+        rows = b"to,name\n" + b"".join(b"+86139%08d,%s\n" % (at, b"Ada" if at % 50 == 0 else b"")
+                                       for at in range(first, first + count))  # fmt: skip
+        assert (await place.upload(made[-1], rows)).status == 202
+    await place.call("POST", f"/v1/campaigns/{made[1]}/launch")
+    await place.call("POST", f"/v1/campaigns/{made[1]}/cancel")
+    batch = [text(to=f"+86139{at:08d}", text=said) for at, said in enumerate(["=1+1", "Grüße, ＡＤＡ", "hello"] * 10)]
+    assert (await place.call("POST", "/v1/messages", {"messages": batch})).status == 202
+    return made[0], made[1]
+
+
+async def test_A9_messages_are_found_by_number_text_date_state_and_campaign_and_leave_as_a_file(desk: Place) -> None:
+    before = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    spring, autumn = await filled(desk)
+    after = (datetime.now(UTC) + timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+    found = await desk.call("GET", "/v1/messages?to=%2B8613900002000&limit=20")
+    assert [item["campaign_id"] for item in found.body["items"]] == [autumn, spring]
+    counts = {
+        "direction=out": 3130,
+        "state=cancelled": 600,
+        "state=failed": 0,
+        f"campaign_id={spring}": 2500,
+        "text=ada": 50 + 12 + 10,
+        f"text=ada&state=cancelled&campaign_id={autumn}": 12,
+        "text=GR%C3%9CSSE": 10,
+        "text=greets%20you": 2450 + 588,
+        f"since={before}&until={after}": 3130,
+        f"until={before}": 0,
+        f"since={after}": 0,
+        f"to=%2B8613900000003&since={before}": 2,
+        "campaign_id=cmp_0000000000001": 0,
+    }
+    for query, count in counts.items():
+        items = await pages(desk, query)
+        assert len(items) == count, query
+        names = [item["id"] for item in items]
+        assert names == sorted(set(names), reverse=True)
+        header, *rows = await table(desk, query)
+        assert [row[0] for row in rows] == names
+        for row, item in zip(rows[:20], items[:20], strict=True):
+            told = dict(zip(header, row, strict=True))
+            assert (told["to"], told["state"], told["created_at"]) == (
+                f"'{item['to']}",
+                item["state"],
+                item["created_at"],
+            )
+    assert [row[2] for row in await table(desk, "text=%3D1")] == ["text"] + ["'=1+1"] * 10
+    assert desk.differences() == []
+
+
+async def test_a_page_of_a_search_may_be_short_and_goes_on_where_it_stopped(
+    desk: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, autumn = await filled(desk)
+    monkeypatch.setattr("server.api.messages.LOOKED_MOST", 600)
+    first = (await desk.call("GET", "/v1/messages?text=nowhere")).body
+    assert (first["items"], first["next"] is None, await pages(desk, "text=nowhere")) == ([], False, [])
+    assert len(await pages(desk, "text=ada", 7)) == 72
+    assert len(await pages(desk, f"campaign_id={autumn}&text=ada")) == 12
+
+
+async def test_texts_to_us_are_found_and_leave_as_a_file(house: Place) -> None:
+    for said in ("几点关门?", "=cmd|' /C calc'!A0", "STOP"):
+        await house.call("POST", "/v1/sim/inbound", {"from": NUMBER, "text": said})
+    assert [item["text"] for item in await pages(house, "direction=in&text=%E5%85%B3%E9%97%A8")] == ["几点关门?"]
+    assert len(await pages(house, "direction=in&state=routed&from=%2B8613912345678")) == 3
+    header, *rows = await table(house, "direction=in")
+    assert header[:3] == ["id", "from", "text"]
+    assert [row[1:3] for row in rows] == [
+        ["'+8613*****5678", "STOP"], ["'+8613*****5678", "'=cmd|' /C calc'!A0"], ["'+8613*****5678", "几点关门?"],
+    ]  # fmt: skip
+
+
+async def test_who_takes_messages_out_of_the_house_needs_the_right_and_is_kept(desk: Place) -> None:
+    await desk.call("POST", "/v1/messages", text())
+    reader, taker = tokens.fresh(), tokens.fresh()
+    for made, right in ((reader, "messages:read"), (taker, "customers:export")):
+        await desk.engine.store.write(tokens.add, made, right, desk.engine.now_ms(), (right,), 0, 0, 0)
+    assert (await desk.call("GET", "/v1/messages.csv", token=reader)).status == 403
+    taken = await desk.call("GET", "/v1/messages.csv?state=queued", token=taker)
+    assert taken.body.startswith("\ufeffid,to,text,state")
+    assert "13912345678" not in taken.body
+    (kept,) = [
+        row for row in (await desk.call("GET", "/v1/audit")).body["items"] if row["action"] == "messages.exported"
+    ]
+    assert (kept["actor"]["name"], kept["changes"][0]["after"]) == ("customers:export", ["state"])
+    told = (await desk.call("GET", "/v1/events")).body["items"][-1]
+    assert (told["type"], told["data"]) == ("messages.exported", {"filters": ["state"], "rows": 1})
+    for wrong in ("limit=5", "cursor=msg_0000000000001", "bom=2", "state=gone"):
+        assert (await desk.call("GET", f"/v1/messages.csv?{wrong}")).status == 422
 
 
 @pytest.mark.parametrize("step", ["", "/explain"])
