@@ -53,9 +53,10 @@ class Modems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far ahead of the rack campaigns are fed."""
+    """How far ahead of the rack campaigns are fed, and how long what may go now may wait before that is an alert."""
 
     feed_ahead_s: float = 120.0
+    delay_alert_s: float = 30.0
 
 
 class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -240,6 +241,8 @@ def validate(settings: Settings) -> Settings:
         raise ConfigError("modems.prompt_timeout_s and modems.result_timeout_s: must be 0.1 to 600 seconds")
     if not 1 <= settings.traffic.feed_ahead_s <= 3600:
         raise ConfigError(f"traffic.feed_ahead_s: {settings.traffic.feed_ahead_s:g} is not 1 to 3600")
+    if not 1 <= settings.traffic.delay_alert_s <= 86_400:
+        raise ConfigError(f"traffic.delay_alert_s: {settings.traffic.delay_alert_s:g} is not 1 to 86400")
     if 0 < settings.keep.consents_days < CONSENTS_LEAST_DAYS:
         raise ConfigError(f"keep.consents_days: {settings.keep.consents_days} is less than {CONSENTS_LEAST_DAYS}")
     for key in settings.keep.__struct_fields__:

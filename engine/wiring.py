@@ -6,7 +6,7 @@ The one place that knows all of the engine, and the one that reads the clock.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Set
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -92,9 +92,10 @@ from engine.traffic import (
     sticky,
     unproven,
 )
+from engine.traffic.delay import DelayWatch
 from engine.traffic.explain import Facts, explain
 from engine.traffic.inbound import Inbound
-from engine.traffic.message import Gate
+from engine.traffic.message import Asked, Gate, Verdict
 from engine.traffic.routing import Routing
 from engine.traffic.scheduler import Scheduler
 from engine.upkeep import Upkeep
@@ -239,6 +240,10 @@ class Engine:
             self.store, self.suppressions, clock.now_ms, house.country, house.time_zone,
             lambda: self.scheduler.is_pressed,
         )  # fmt: skip
+        self.delay = DelayWatch(
+            self.store, self.scheduler, self._would_send, clock.now_ms, self.modems_ready,
+            settings.traffic.delay_alert_s,
+        )  # fmt: skip
         self.inbound = Inbound(self.store, router_of(settings.house, pepper), clock.now_ms)
         self.pool.attach(
             on_wanted=self.scheduler.on_wanted,
@@ -266,15 +271,18 @@ class Engine:
         """The modems, by port."""
         return sorted(self.pool.views(), key=lambda view: view.port)
 
+    def modems_ready(self) -> int:
+        """How many of them can send."""
+        return sum(view.state in ("ready", "sending") for view in self.pool.views())
+
     def explain(self, message_id: int) -> str:
         """Why a message has not gone yet, in one sentence.  Raises NotFound."""
         now_ms = self.now_ms()
-        judge = self.routing.gated(self._judge())
         classes = self.routing.classes
         ready = {int(view.imsi): view.port for view in self.rack() if view.state in ("ready", "sending") and view.imsi}
         with self.store.read() as txn:
             message = messages.get(txn, message_id)
-            (verdict,) = judge(txn, [message], now_ms)
+            (verdict,) = self._would_send(txn, [message], now_ms)
             own = messages.pinned_to(message)
             usable = classes.reachable(
                 classes.class_of(message.number, message.tag, message.purpose, message.sim), ready
@@ -298,6 +306,9 @@ class Engine:
     def _judge(self) -> Gate:
         settings = self.settings
         return judge_with(self.pepper, settings.house, settings.quiet, spending.spent, settings.caps, self.prices)
+
+    def _would_send(self, txn: Txn, asked: Sequence[Asked], now_ms: int) -> list[Verdict]:
+        return self.routing.gated(self._judge())(txn, asked, now_ms)
 
     def _binding(self, txn: Txn, usable: Set[int], number: int, now_ms: int) -> quotas.Quota | None:
         """The quota that frees first, where each of the SIMs has one that binds."""
@@ -387,6 +398,7 @@ class Engine:
         self.clock.set(now_ms)
         self.scheduler.nudge()
         self.greeter.nudge()
+        self.delay.nudge()
 
     # -- starting and stopping
 
@@ -452,6 +464,7 @@ async def running(settings: Settings, pepper: bytes, clock: Clock | None = None)
                 tasks.create_task(engine.greeter.run(), name="greeter"),
                 tasks.create_task(upkeep.run(), name="upkeep"),
                 tasks.create_task(engine.imports.run(), name="imports"),
+                tasks.create_task(engine.delay.run(), name="delay"),
             ]
             try:
                 yield engine

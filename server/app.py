@@ -29,6 +29,7 @@ from server.api import (
     loyalty,
     members,
     messages,
+    metrics,
     modems,
     openapi,
     organisations,
@@ -89,6 +90,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *health.ROUTES,
     *links.ROUTES,
+    *metrics.ROUTES,
     *openapi.ROUTES,
 )
 

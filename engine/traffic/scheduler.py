@@ -29,6 +29,7 @@ from engine.store.environment import Store
 from engine.store.table import Note
 from engine.traffic import intents, messages, page, sheets, slices
 from engine.traffic.ahead import RECALLED, Ahead
+from engine.traffic.delay import Lately
 from engine.traffic.feeder import FEED_PARTS, LONGEST_SLEEP_S, STORE_PAUSE_S, Feeder
 from engine.traffic.lengths import Lengths, parts_of, union
 from engine.traffic.messages import DUE, GROUPS, Due, Feed, Gate, Lane, Message, Sending, State
@@ -86,6 +87,7 @@ class Scheduler:
         self.on_done = self._flights.on_done
         self.on_lost = self._flights.on_lost
         self._patience = Patience()
+        self.lately = Lately()
         self._turning = False
         self._stopping = False
         store.beside = self._ahead
@@ -217,6 +219,12 @@ class Scheduler:
         """The same of all lanes that go before it."""
         return sum(self.parts_in(higher) for higher in Lane if higher < lane)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all SIMs in service have sent what their quotas allow, so that nothing can go by any."""
+        now_ms, full_ms, seats = self._now_ms(), self._rests.full_ms, self._flights.seats.values()
+        return bool(full_ms) and bool(seats) and all(full_ms.get(seat.sim, 0) > now_ms for seat in seats)
+
     def rate_per_s(self) -> float:
         """Parts the rack sends a second, as measured lately; until then what its modems are taken to do."""
         return self._rate.per_s(self._now_ms(), len(self._flights.seats))
@@ -338,6 +346,7 @@ class Scheduler:
             raise
         flights.settled(landed, self._ahead.flights)
         self._patience.took(clock() - began_s)
+        self.lately.claimed(claims, now_ms)
         with self._gathering():
             for (seat, flight), claimed in zip(chosen, claims, strict=True):
                 if (claimed is None or self._takes(seat, flight, claimed)) and not flights.launch(seat, flight):

@@ -16,7 +16,7 @@ async def alive(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """200 with at least one modem ready, else 503."""
-    count = sum(view.state in ("ready", "sending") for view in request.app[ENGINE].rack())
+    count = request.app[ENGINE].modems_ready()
     if not count:
         return problems.response(503, "no_modem", "no modem is ready", request.path)
     return wire.reply(views.Readiness("ok", count))

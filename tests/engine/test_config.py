@@ -49,6 +49,7 @@ def test_the_defaults_are_possible() -> None:
         (Settings(modems=Modems(result_timeout_s=math.nan)), "modems.result_timeout_s"),
         (Settings(traffic=Traffic(feed_ahead_s=0.5)), "traffic.feed_ahead_s"),
         (Settings(traffic=Traffic(feed_ahead_s=math.inf)), "traffic.feed_ahead_s"),
+        (Settings(traffic=Traffic(delay_alert_s=0)), "traffic.delay_alert_s"),
         (Settings(http=Http(port=65_536)), "http.port"),
         (Settings(house=House(approval_over=-1)), "house.approval_over"),
         (Settings(sims={"12345": SimSettings()}), "sims.12345"),

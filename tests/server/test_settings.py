@@ -32,6 +32,7 @@ prompt_timeout_s = 5
 result_timeout_s = 60.5
 [traffic]
 feed_ahead_s = 30
+delay_alert_s = 45
 [http]
 host = "::1"
 port = 9000

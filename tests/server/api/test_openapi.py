@@ -29,7 +29,7 @@ async def test_every_route_is_published_and_every_published_path_is_served(lab: 
         (route.method.lower(), route.resource.canonical)
         for route in lab.app.router.routes()
         if route.resource is not None
-        and route.resource.canonical.startswith(("/v1", "/l/", "/healthz", "/readyz", "/openapi"))
+        and route.resource.canonical.startswith(("/v1", "/l/", "/healthz", "/readyz", "/metrics", "/openapi"))
     }
     published = {(method, path) for method, path, _ in operations(lab.document)}
     assert {route for route in served if route[0] != "head"} == published

@@ -38,7 +38,7 @@ def test_every_counter_of_a_campaign_has_a_word() -> None:
 
 def test_what_nobody_has_worded_yet_is_shown_as_it_is() -> None:
     assert phrases.worded("zh", "reason", "missing_value_name") == "missing value name"
-    assert phrases.worded("en", "event", "rack.delay") == "rack: delay"
+    assert phrases.worded("en", "event", "rack.fire") == "rack: fire"
 
 
 @pytest.mark.parametrize(
