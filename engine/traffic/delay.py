@@ -38,9 +38,7 @@ EVERY_S: Final = 5.0
 REPEAT_MS: Final = 15 * 60_000
 LATELY_MS: Final = 60_000
 LATELY_MOST: Final = 2_000  # parts
-ASKED_MOST: Final = (
-    5_000  # messages of a lane about which the gate is asked in one look: it stops none of them for long
-)
+ASKED_MOST: Final = 5_000  # messages of a lane about which the gate is asked in one look
 ASKED_TOGETHER: Final = 100
 ROWS_ASKED: Final = 50  # of each campaign
 
