@@ -117,10 +117,10 @@ async def test_the_log_is_bounded_however_much_has_happened(engine: Engine) -> N
 
 async def test_an_event_that_nobody_has_words_for_is_shown_all_the_same(visitor: Visitor) -> None:
     engine = visitor.engine
-    await engine.store.write(events.append, "rack.delay", engine.now_ms(), "x")
+    await engine.store.write(events.append, "rack.fire", engine.now_ms(), "x")
     await engine.store.write(events.append, "campaign.launched", engine.now_ms(), "cmp_not_an_id")
     text = await visitor.page()
-    assert "rack: delay" in text
+    assert "rack: fire" in text
     assert "cmp_not_an_id" in text
 
 
