@@ -15,7 +15,7 @@ cdef enum:
     # What can stand in them.
     LAST_STATE = 11
     WRITTEN_OUT = 255
-    LAST_REASON = 11
+    LAST_REASON = 13
     MOST_ATTEMPTS = 255
 
 

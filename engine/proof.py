@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.access import deliveries, replays, tokens
 from engine.crm import erasure, merging
-from engine.crm.marketing import coupons, links, points, responses, rewards
+from engine.crm.marketing import coupons, links, points, responses, rewards, topics
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customer, staff
 from engine.crm.people.customer import CUSTOMERS
@@ -45,6 +45,7 @@ def differences(txn: Txn) -> Iterator[str]:
         yield from points.differences(txn)
         yield from rewards.differences(txn)
         yield from coupons.differences(txn)
+        yield from topics.differences(txn)
         yield from _access(txn)
         yield from merging.differences(txn)
         yield from erasure.differences(txn)

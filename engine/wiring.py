@@ -34,6 +34,7 @@ from engine.crm.marketing import (
     schedule,
     tiers,
     till_codes,
+    topics,
     uploads,
 )
 from engine.crm.marketing.arrival import Arrival
@@ -160,6 +161,7 @@ TABLES: Final[tuple[Keyed, ...]] = (
     *coupons.TABLES,
     *rewards.TABLES,
     *till_codes.TABLES,
+    *topics.TABLES,
     *house_days.TABLES,
     *greetings.TABLES,
     *merging.TABLES,

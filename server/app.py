@@ -46,6 +46,7 @@ from server.api import (
     suppressions,
     tags,
     tokens,
+    topics,
     webhooks,
 )
 from server.console import pages
@@ -79,6 +80,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *coupons.ROUTES,
     *greetings.ROUTES,
     *house_days.ROUTES,
+    *topics.ROUTES,
     *events.ROUTES,
     *modems.ROUTES,
     *routes.ROUTES,

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+ID_PATTERN: Final = "[0-9a-f][0-9a-hjkmnp-tv-z]{12}"  # 64 bits: the first digit has four of them
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine import numbers
 from engine.crm import erasure, merging
-from engine.crm.marketing import coupons, ledger, members, responses
+from engine.crm.marketing import coupons, ledger, members, responses, topics
 from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.people import audit, consent, customers, happenings
 from engine.crm.people.audit import By
@@ -140,6 +140,11 @@ def _coupons(txn: Txn, customer: Customer, after: Any) -> Page:
     return Page(found, found[-1][0] if len(found) == PAGE else None)
 
 
+def _subscriptions(txn: Txn, customer: Customer, _after: Any) -> Page:
+    """(Topic, Subscription), the oldest topic first."""
+    return Page(list(topics.of_customer(txn, customer.id)), None)
+
+
 def _audit(txn: Txn, customer: Customer, after: Any) -> Page:
     """audit.Row of what was done to him and his card, newest first, id by id."""
     place, before = after or (0, 0)
@@ -171,6 +176,7 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "members": _members,
     "points": _points,
     "coupons": _coupons,
+    "subscriptions": _subscriptions,
     "audit": _audit,
     "erasures": _erasures,
 }

@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from engine.crm import merging
-from engine.crm.marketing import coupons, ledger, members, responses, till_codes
+from engine.crm.marketing import coupons, ledger, members, responses, till_codes, topics
 from engine.crm.people import audit, customers, happenings, references, suppressions, timeline
 from engine.crm.people.audit import By
 from engine.crm.people.consent import CONSENTS
@@ -179,6 +179,7 @@ def _forget(txn: Txn, customer: int, now_ms: int) -> None:
     happenings.forget(txn, customer)
     timeline.forget(txn, customer)
     coupons.hand_over(txn, customer, 0)
+    topics.forget(txn, customer)
     for (record,), _ in IMPORTS.scan(txn):
         BEFORE.remove(txn, (record, customer))
     for identifier in (customer, *merging.former(txn, customer)):

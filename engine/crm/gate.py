@@ -3,9 +3,9 @@
 Asked inside the transaction that claims a message's parts, so that a STOP, a pause, a cancellation, an evening or a cap
 is exact: what was not on a line when it committed never will be.
 
-In this order: the campaign's stage and its approval; refusals and consents; a doubt that only a person can settle; the
-recipient's quiet hours and the campaign's window; how often he was texted; the campaign's caps and its pace.  All but
-the first three are not asked of a message of which a part went: half a text in the evening is worse than all of it.
+In this order: the campaign's stage and its approval; refusals and consents; whether he subscribes to its topic; a doubt
+that only a person can settle; the recipient's quiet hours and the campaign's window; how often he was texted; the
+campaign's caps and its pace.  From the quiet hours on it is not asked of a message of which a part went: half a text in the evening is worse than all of it.
 But what could not follow at once, for a crash or a quota, waits for the morning as any other.
 """
 
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from engine.config import ANY_HOUR, NO_CAPS, Caps, Hours, House, QuietHours
 from engine.crm import quiet
-from engine.crm.marketing import campaigns, caps, pace
+from engine.crm.marketing import campaigns, caps, pace, topics
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.caps import FREE, Prices, Room, Spent
 from engine.crm.people import pauses, suppressions
@@ -148,6 +148,7 @@ class _Sitting:
             self._any_refusal
             or message.purpose in NEEDED
             or message.state is not State.QUEUED
+            or campaign.topic > 0
             or campaign.id in self._rooms
             or campaign.id in self._paces
             or self._has_hours(message, campaign)
@@ -158,6 +159,8 @@ class _Sitting:
         verdict = _of_campaign(campaign, message, rules.house)
         if verdict is SEND and (self._any_refusal or message.purpose in NEEDED):
             verdict = may_text(txn, message, rules.pepper, now_ms)
+        if verdict is SEND and campaign is not None and campaign.topic:
+            verdict = topics.may_text(txn, campaign.topic, message.number)
         is_begun = message.waiting_parts != message.size
         is_offer = message.purpose == "marketing" and not message.in_reply_to
         if is_offer and self._frequency is None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from engine.crm.marketing import coupons, ledger, members, points, till_codes
+from engine.crm.marketing import coupons, ledger, members, points, till_codes, topics
 from engine.crm.people import audit, customers, happenings, timeline, words
 from engine.crm.people.audit import By
 from engine.crm.people.customer import (
@@ -156,6 +156,7 @@ def merge(txn: Txn, kept: int, gone: int, now_ms: int, by: By, zone: str) -> Pla
     happenings.move(txn, gone, kept)
     timeline.move(txn, gone, kept)
     coupons.hand_over(txn, gone, kept)
+    topics.move(txn, gone, kept)
     _join_cards(txn, CUSTOMERS.get(txn, kept), gone, actor, now_ms, zone)
     for earlier in former(txn, gone):
         MERGED_INTO.remove(txn, gone, earlier)

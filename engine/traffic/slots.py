@@ -39,6 +39,8 @@ REASONS: Final = (
     "by_request",
     "validity_expired",
     "replied_stop",
+    "not_subscribed",
+    "frequency",
 )
 CODES: Final = {slug: code for code, slug in enumerate(REASONS)}
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, audiences, campaigns, launching, links, responses, schedule, uploads
+from engine.crm.marketing import approval, audiences, campaigns, launching, links, responses, schedule, topics, uploads
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -35,7 +35,9 @@ async def create(request: web.Request) -> web.Response:
     """A new draft."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.NewCampaign)
-    record, base = shapes.draft(engine, body, person_of(request)), engine.settings.house.link_base
+    with engine.store.read() as txn:
+        topic = topics.require(txn, body.topic).id if body.topic else 0
+    record, base = shapes.draft(engine, body, person_of(request), topic), engine.settings.house.link_base
     return await made(request, _answer(engine, 201), campaigns.add, record, engine.now_ms(), body.link, base)
 
 
@@ -183,18 +185,20 @@ async def upload(request: web.Request) -> web.Response:
 async def address(request: web.Request) -> web.Response:
     """Let everybody be a recipient whom a condition takes now.
 
-    Whoever is one already is none a second time.  `holdout_percent` of them get nothing, to be compared with.
+    Whoever is one already is none a second time.  `holdout_percent` of them get nothing, to be compared with.  Of a
+    campaign with a topic only its active subscribers are, and all of them where there is no condition.
     """
     engine = request.app[ENGINE]
     identifier = wire.id_of(request, "cmp")
     body = wire.decode(await request.read(), audience_shapes.Audience)
     with engine.store.read() as txn:
-        definition = segments.read(txn, body.definition)
+        definition = None if body.definition is None else segments.read(txn, body.definition)
         exclude = None if body.exclude is None else segments.read(txn, body.exclude, "exclude")
         campaign = CAMPAIGNS.get(txn, identifier)
+    wanted = audiences.wanted(campaign, definition, exclude)
     arrival = await engine.receive(identifier)
     try:
-        compiling = engine.compiling(audiences.wanted(definition, exclude))
+        compiling = None if wanted is None else engine.compiling(wanted)
         held_out = await audiences.fill(engine.store, arrival, campaign, compiling, body.holdout_percent)
         done = await arrival.finish()
     except BaseException:
@@ -313,6 +317,7 @@ ROUTES: Final = (
         201,
         takes=shapes.NewCampaign,
         gives=shapes.CampaignView,
+        problems=(409,),
         right="campaigns:write",
         tells=("Location",),
     ),

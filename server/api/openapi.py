@@ -10,11 +10,10 @@ from aiohttp import web
 from engine.access import replays
 from server import problems, repeats, wire
 from server.middleware import COOKIE, FORM_HEADER
-from server.route import Route
+from server.route import ID_PATTERN, Route
 
 DOCUMENT: Final = web.AppKey("openapi", dict)
 
-_ID: Final = "[0-9a-f][0-9a-hjkmnp-tv-z]{12}"  # 64 bits: the first digit has four of them
 # What a noun's ids begin with.
 PREFIXES: Final = {
     "messages": "msg",
@@ -37,6 +36,7 @@ PREFIXES: Final = {
     "wordings": "wrd",
     "imports": "imp",
     "suppressions": "rmv",
+    "topics": "top",
 }
 # Parameters that mean the same wherever they stand.
 _QUERY: Final[dict[str, dict[str, Any]]] = {
@@ -186,7 +186,7 @@ def _takes_key(route: Route) -> bool:
 
 def _id_schema(route: Route, name: str) -> dict[str, Any]:
     prefix = PREFIXES.get(route.path.split("/")[2], "[a-z]+")
-    return route.schemas.get(name) or {"type": "string", "pattern": f"^{prefix}_{_ID}$"}
+    return route.schemas.get(name) or {"type": "string", "pattern": f"^{prefix}_{ID_PATTERN}$"}
 
 
 def _query_schema(route: Route, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
 from server.repeats import made
-from server.route import Route
+from server.route import ID_PATTERN, Route
 from server.shapes import customers as customer_shapes
 from server.shapes import segments as shapes
 
@@ -105,6 +105,7 @@ async def customers(request: web.Request) -> web.Response:
 
 
 _LIST: Final = {"cursor": "`next` of the page before", "limit": "1 to 1000, 50 if left out"}
+_OF_CUSTOMERS: Final = {"cursor": {"type": "string", "pattern": f"^cus_{ID_PATTERN}$"}}
 
 ROUTES: Final = (
     Route(
@@ -157,5 +158,6 @@ ROUTES: Final = (
         query=_LIST,
         problems=(404,),
         right="customers:read",
+        schemas=_OF_CUSTOMERS,
     ),
 )

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from engine.config import Hours, House
 from engine.crm import quiet
-from engine.crm.marketing import campaigns, caps, links, pace
+from engine.crm.marketing import campaigns, caps, links, pace, topics
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.responses import Counted
 from engine.errors import Invalid, InvalidParam
@@ -53,7 +53,7 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     planned with, and stops nothing.  At most `rate` parts a minute are begun, 0 for as many as the rack takes.
 
     With a `link` each of its texts says `{link}`: there each recipient gets a short address of their own, which leads
-    to that one and is counted.
+    to that one and is counted.  With a `topic`, its word or id, it goes to who subscribes to that, and has its purpose.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -72,6 +72,7 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[int, Meta(ge=0, le=pace.RATE_MOST)] = 0
     tariff: wire.Tariff = "normal"
     link: Annotated[str, Meta(max_length=links.URL_LONGEST, examples=["https://example.com/spring"])] = ""
+    topic: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
 
 
 class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,6 +144,7 @@ class CampaignView(msgspec.Struct, frozen=True):
     clicked: int
     clicks: int
     opt_outs: int
+    topic_id: str | None
 
 
 class CampaignPage(msgspec.Struct, frozen=True):
@@ -155,7 +157,7 @@ class CampaignPage(msgspec.Struct, frozen=True):
 # -- what was asked for
 
 
-def draft(engine: Engine, body: NewCampaign, person: str) -> Campaign:
+def draft(engine: Engine, body: NewCampaign, person: str, topic: int) -> Campaign:
     """The record that a request asks for.  Raises Invalid naming the field."""
     house, percent = engine.settings.house, report_percent(body.delivery_report)
     usual = OnUnknown.AWAIT_REPORT if percent else OnUnknown.HOLD
@@ -180,6 +182,7 @@ def draft(engine: Engine, body: NewCampaign, person: str) -> Campaign:
         budget_minor=_minor(body.budget, house, "budget"),
         hours=hours,
         rate=body.rate,
+        topic=topic,
     )
 
 
@@ -267,6 +270,7 @@ def campaign(record: Campaign, came: Came, house: House) -> CampaignView:
         clicked=came.did.clicked,
         clicks=came.did.clicks,
         opt_outs=came.did.opted_out,
+        topic_id=topics.name_of(record.topic) if record.topic else None,
     )
 
 

@@ -25,6 +25,7 @@ from server.shapes import customers as people
 from server.shapes import happenings as happened
 from server.shapes import members as club
 from server.shapes import sight
+from server.shapes import topics as subscribed
 
 
 class NewMerge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +166,7 @@ class DossierView(msgspec.Struct, frozen=True):
     members: list[club.MemberView]
     points: list[club.PointsView]
     coupons: list[given.CouponView]
+    subscriptions: list[subscribed.SubscriptionView]
     audit: list[log.AuditView]
     erasures: list[ErasureView]
 
@@ -326,6 +328,9 @@ class Reader:
     def _coupons(self, _txn: Txn, record: Any) -> given.CouponView:
         identifier, coupon = record
         return given.coupon(identifier, coupon, self._today)
+
+    def _subscriptions(self, _txn: Txn, record: Any) -> subscribed.SubscriptionView:
+        return subscribed.subscription(*record)
 
     def _audit(self, _txn: Txn, record: Any) -> log.AuditView:
         return log.audit_view(self._caller, record)

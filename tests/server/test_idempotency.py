@@ -228,6 +228,8 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
         "/v1/teams": {"name": "front"},
         "/v1/import-presets": {"name": "till", "mapping": {"Phone": "number"}},
         "/v1/wordings": {"name": "offers", "text": {"en": "Reply Y to get our offers."}},
+        "/v1/topics": {"word": "NEWS"},
+        f"{customer}/subscriptions": {"topic": "NEWS"},
         "/v1/greetings": RULE,
         f"{rule}/activate": None,
         f"{rule}/pause": None,

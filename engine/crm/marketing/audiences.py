@@ -8,36 +8,52 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
+from struct import pack
 from typing import Any, Final
 
 from engine import sms
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import campaigns, topics
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.people import audience, condition_json, customers, fields, references
-from engine.crm.people.audience import SLICE_S, SNAPSHOT_S, Compile
+from engine.crm.people.audience import BATCH, SLICE_S, SNAPSHOT_S, Compile
 from engine.crm.people.conditions import AllOf, Condition, Not
 from engine.crm.people.customer import CUSTOMERS, Customer
 from engine.crm.people.fields import FieldDef
+from engine.crm.people.programs import Compiled
+from engine.crm.people.subscription import State
+from engine.errors import Invalid, InvalidParam
 from engine.store.environment import Store
 from engine.store.table import Txn
 
 HOLDOUT_MOST: Final = 90  # of a hundred
 
 
-def wanted(definition: Condition, exclude: Condition | None) -> Condition:
-    """Whom the one takes and the other does not."""
-    return definition if exclude is None else AllOf((definition, Not(exclude)))
+def wanted(campaign: Campaign, definition: Condition | None, exclude: Condition | None) -> Condition | None:
+    """Whom the one takes and the other does not; None for everybody who subscribes to the campaign's topic.
+
+    Raises Invalid naming `definition` where there is none and no topic either.
+    """
+    if definition is None and not campaign.topic:
+        raise Invalid(
+            InvalidParam("definition", "is missing: only a campaign with a topic goes to all its subscribers")
+        )
+    said = [] if definition is None else [definition]
+    if exclude is not None:
+        said.append(Not(exclude))
+    return None if not said else said[0] if len(said) == 1 else AllOf(tuple(said))
 
 
 def note(
-    txn: Txn, campaign: int, definition: Condition, exclude: Condition | None, held_out: int, percent: int
+    txn: Txn, campaign: int, definition: Condition | None, exclude: Condition | None, held_out: int, percent: int
 ) -> None:
     """Keep on the campaign whom it was meant for.  Raises NotFound."""
-    told = {"definition": condition_json.to_json(definition)}
+    old = CAMPAIGNS.get(txn, campaign)
+    told: dict[str, Any] = {"topic": topics.name_of(old.topic)} if old.topic else {}
+    if definition is not None:
+        told["definition"] = condition_json.to_json(definition)
     if exclude is not None:
         told["exclude"] = condition_json.to_json(exclude)
-    old = CAMPAIGNS.get(txn, campaign)
     campaigns.store(txn, old, audience=told, holdout_percent=percent, held_out=old.held_out + held_out)
 
 
@@ -49,19 +65,22 @@ def is_held_out(campaign: int, customer: int, percent: int) -> bool:
     return int.from_bytes(drawn, "big") % 100 < percent
 
 
-async def fill(store: Store, arrival: Arrival, campaign: Campaign, compile_: Compile, percent: int) -> int:
-    """Let everybody whom the condition takes arrive; how many were held out.  Raises RecordBroken, StoreError."""
+async def fill(store: Store, arrival: Arrival, campaign: Campaign, compile_: Compile | None, percent: int) -> int:
+    """Let everybody whom the condition takes arrive, of the subscribers where the campaign has a topic; how many were
+    held out.  Raises RecordBroken, StoreError.
+    """
     asked = frozenset(name for text in campaign.texts.values() for name in sms.Template(text).fields)
     clock, held_out = time.perf_counter, 0
     arrival.expect(None, lambda *_: None)
     after: bytes | None = b""
     while after is not None:
         with store.read() as txn:
-            compiled, own, opened_s = compile_(txn), fields.by_key(txn), clock()
+            compiled = None if compile_ is None else compile_(txn)
+            own, opened_s = fields.by_key(txn), clock()
             while after is not None and clock() - opened_s < SNAPSHOT_S:
                 begun_s = clock()
                 while after is not None and clock() - begun_s < SLICE_S:
-                    after, found = audience.step(txn, compiled, after)
+                    after, found = _step(txn, campaign.topic, compiled, after)
                     for identifier in found:
                         if is_held_out(campaign.id, identifier, percent):
                             held_out += 1
@@ -72,6 +91,15 @@ async def fill(store: Store, arrival: Arrival, campaign: Campaign, compile_: Com
                 await arrival.settle()
                 await asyncio.sleep(0)
     return held_out
+
+
+def _step(txn: Txn, topic: int, compiled: Compiled | None, after: bytes) -> tuple[bytes | None, list[int]]:
+    """(the key to go on behind, None at the end; ids of whom the campaign is meant for) of the next customers."""
+    if compiled is None:
+        found, last = topics.subscribers(txn, topic, int.from_bytes(after, "big"), BATCH, State.ACTIVE)
+        return pack(">Q", last) if last else None, [customer for customer, _ in found]
+    behind, meant = audience.step(txn, compiled, after)
+    return behind, [one for one in meant if topics.is_subscriber(txn, topic, one)] if topic else meant
 
 
 def merged(person: Customer, asked: frozenset[str], own: Mapping[str, FieldDef]) -> dict[str, str]:

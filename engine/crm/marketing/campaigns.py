@@ -16,7 +16,7 @@ import msgspec
 
 from engine import sms
 from engine.config import Hours, House
-from engine.crm.marketing import links, opt_out, templates
+from engine.crm.marketing import links, opt_out, templates, topics
 from engine.crm.people import agreement, consent, customers, permission, suppressions
 from engine.errors import CodecError, Conflict, Invalid, InvalidParam
 from engine.store import ids
@@ -51,7 +51,8 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     cap was reached; `budget_minor` is what it was planned with.  `made_by` is the person who made it, empty where a
     program did; `approved_rows` are those that a second one said yes to.  `audience` is whom its rows were found by, of
     whom `holdout_percent` in a hundred, `held_out` in all, get nothing.  `hours` are its own, where its recipients
-    live; at most `rate` parts a minute are begun (0: as many as the rack takes).
+    live; at most `rate` parts a minute are begun (0: as many as the rack takes).  With a `topic`, 0 for none, it goes to
+    active subscribers of that alone.
     """
 
     id: int
@@ -88,6 +89,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     budget_minor: int = 0
     hours: tuple[Hours, ...] = ()
     rate: int = 0
+    topic: int = 0
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -103,7 +105,7 @@ def name_of(identifier: int) -> str:
 def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "") -> Campaign:
     """Store a new draft, with the address behind its texts' `{link}`; `base` is where the house's links begin.
 
-    Raises Invalid naming the field.
+    Raises Invalid naming the field, Conflict for its topic.
     """
     if not campaign.name.strip():
         raise Invalid(InvalidParam("name", "is empty"))
@@ -128,6 +130,8 @@ def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "
             raise Invalid(InvalidParam(f"text.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
         templates.parse(text, f"text.{language}")
     links.check(campaign.texts, link, base)
+    if campaign.topic and (own := topics.require_open(txn, campaign.topic).purpose) != campaign.purpose:
+        raise Invalid(InvalidParam("purpose", f"is not that of the topic, {own}"))
     campaign = msgspec.structs.replace(campaign, id=ids.take(txn, now_ms), created_ms=now_ms)
     CAMPAIGNS.put(txn, campaign.id, campaign)
     BULKS.put(txn, campaign.id, bulk_of(campaign, ""))
@@ -183,6 +187,8 @@ def launch(
     require_launchable(campaign, now_ms, approval_over, house)
     if house is not None:
         links.require(txn, identifier, house.link_base)
+    if campaign.topic:
+        topics.require_open(txn, campaign.topic)
     expires_ms = campaign.expires_ms or now_ms + WINDOW_MS
     return _move(txn, campaign, Stage.RUNNING, now_ms, launched_ms=now_ms, expires_ms=expires_ms)
 
@@ -308,6 +314,8 @@ class _Feeder:
         self._link = links.writer(txn, campaign.id, house.link_base, pepper)
         self._plain: dict[str, Said] = {}
         self._needs_basis = bool(campaign.purpose in consent.NEEDED and campaign.consent_basis)
+        zone = house.time_zone
+        self._subscribers = topics.Subscribers(txn, campaign.topic, now_ms, zone) if campaign.topic else None
         self._waiting: list[Waiting] = []
         self._queued = 0
 
@@ -316,6 +324,7 @@ class _Feeder:
         campaign, first = self._campaign, self._fed.cursor
         cursor = first
         is_simple = not (self._asks_customers or self._asks_consent or self._is_over or self._any_ended)
+        is_simple = is_simple and self._subscribers is None
         last = cleared(campaign, self._house.approval_over)
         for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, last - first)):
             cursor = number + 1
@@ -373,22 +382,37 @@ class _Feeder:
         message = sheets.message_of(self._campaign.id, number, row, self._bulk, self._fed, slots.EMPTY, text, 1)
         if self._is_over:
             verdict = Verdict(State.EXPIRED, "deadline_passed")
-        if self._needs_basis and consent.newest(txn, row.number, self._campaign.purpose) is None:
+        as_subscriber = messages.SEND
+        if self._subscribers is not None:
+            as_subscriber = self._subscribers.verdict(0 if customer is None else customer.id)
+        if (
+            as_subscriber.sends
+            and self._needs_basis
+            and consent.newest(txn, row.number, self._campaign.purpose) is None
+        ):
             basis = consent.Consent(consent.Status.GRANTED, "import", self._campaign.consent_basis, now_ms)
             agreement.add(txn, row.number, self._campaign.purpose, basis)
         if verdict.sends:
             verdict = permission.may_text(txn, message, self._pepper)
+        if verdict.sends:
+            verdict = as_subscriber
         if not verdict.sends:
             messages.record_ended(txn, message, verdict, now_ms)
             return 1
+        is_own = known is not row and not self._says_the_same(row, text)
         try:
-            if known is not row and not self._says_the_same(row, text):
-                return len(messages.enqueue(txn, message, now_ms).parts)
-            parts = sms.measure(text, messages.envelope(message)).parts
+            if is_own:
+                parts = len(messages.enqueue(txn, message, now_ms).parts)
+            else:
+                parts = sms.measure(text, messages.envelope(message)).parts
         except CodecError as error:
             ended = msgspec.structs.replace(message, text="")
             messages.record_ended(txn, ended, Verdict(State.FAILED, f"unencodable_{error.field}"), now_ms)
             return 1
+        if self._subscribers is not None and customer is not None:
+            self._subscribers.note(customer.id, row.id)
+        if is_own:
+            return parts
         self._waiting.append(Waiting(number, row, text, parts))
         self._queued += 1
         return parts

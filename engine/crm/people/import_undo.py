@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.crm.people import agreement, consent, customers, imports
+from engine.crm.people import agreement, consent, customers, imports, subscription
 from engine.crm.people.consent import CONSENTS
 from engine.crm.people.customer import BY_NUMBER, CUSTOMERS, Customer, numbers_of
 from engine.crm.people.customers import SOURCES
@@ -108,6 +108,7 @@ def _is_untouched(txn: Txn, customer: Customer, name: str) -> bool:
         and MEMBERS.find(txn, customer.id) is None
         and next(HAPPENED.scan(txn, customer.id), None) is None
         and next(TIMELINE.scan(txn, customer.id), None) is None
+        and not subscription.is_any(txn, customer.id)
         and not any(next(CONSENTS.scan(txn, number), None) for number in numbers_of(customer))
     )
 

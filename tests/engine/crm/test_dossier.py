@@ -4,6 +4,8 @@ import pytest
 
 from engine.access.caller import SYSTEM, Caller
 from engine.crm import dossier, erasure, merging
+from engine.crm.marketing import topics
+from engine.crm.marketing.topics import Topic
 from engine.crm.people import audit, customers
 from engine.crm.people.audit import By
 from engine.crm.people.customer import CUSTOMERS
@@ -28,10 +30,13 @@ def everything(store: Store, identifier: int) -> dict[str, list[object]]:
 def test_every_chapter_has_what_is_kept_of_the_person_and_nothing_of_another(store: Store) -> None:
     ann, bob, _ = fill(store)
     store.write_now(erasure.ask, ann, NOW_MS, BY)
+    for word, customer in (("NEWS", ann), ("BATH", bob)):
+        store.write_now(topics.add, Topic(0, word, {}), NOW_MS)
+        store.write_now(topics.subscribe, customer, word, NOW_MS)
     found = everything(store, ann)
     assert {chapter: len(records) for chapter, records in found.items()} == {
         "consents": 2, "messages": 5, "received": 1, "campaigns": 1, "responses": 1, "timeline": 3,
-        "happenings": 2, "members": 1, "points": 1, "coupons": 1, "audit": 2, "erasures": 1,
+        "happenings": 2, "members": 1, "points": 1, "coupons": 1, "subscriptions": 1, "audit": 2, "erasures": 1,
     }  # fmt: skip
     assert "roberto" not in repr(found)
     assert "annabel" not in repr(everything(store, bob))

@@ -34,6 +34,7 @@ from engine.crm.marketing import (
     schedule,
     tiers,
     till_codes,
+    topics,
     uploads,
 )
 from engine.crm.marketing.campaigns import Campaign
@@ -43,6 +44,7 @@ from engine.crm.marketing.loyalty import EarnRule, Programme
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.rewards import Reward
 from engine.crm.marketing.tiers import Tier
+from engine.crm.marketing.topics import Topic
 from engine.crm.marketing.uploads import Fault
 from engine.crm.people import (
     agreement,
@@ -74,6 +76,7 @@ from engine.crm.people.happenings import Happening
 from engine.crm.people.imports import Before, Import, Stretch
 from engine.crm.people.organisations import Organisation
 from engine.crm.people.regions import Region
+from engine.crm.people.subscription import Frequency
 from engine.migration import MIGRATIONS
 from engine.store import backup
 from engine.store.backup import DATA_FILE
@@ -257,6 +260,8 @@ def fill_club(txn: Txn, customer: int) -> None:
     rewards.add(txn, Reward("C20", {"en": "20 off"}, 200, terms, valid_days=30), NOW_MS)
     rewards.redeem(txn, PEPPER, customer, "C20", "till", NOW_MS, ZONE)
     till_codes.give(txn, PEPPER, customer, NOW_MS)
+    topics.add(txn, Topic(0, "NEWS", {"en": "News"}), NOW_MS)
+    topics.subscribe(txn, customer, "news", NOW_MS, frequency=Frequency.WEEKLY)
 
 
 def fill_greetings(txn: Txn, customer: int) -> None:

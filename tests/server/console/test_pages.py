@@ -264,7 +264,7 @@ async def test_a_large_campaign_of_another_person_is_approved_on_the_page(visito
 
 async def test_a_campaign_at_its_cap_says_so(visitor: Visitor) -> None:
     campaign = await visitor.campaign("short of money", rows=3, is_launched=True)
-    await visitor.engine.store.write(caps.halt, campaign, 1, visitor.engine.now_ms())
+    await visitor.engine.store.write(caps.halt, campaign, 1, 0, visitor.engine.now_ms())
     assert "reached its cost cap" in await visitor.page()
 
 

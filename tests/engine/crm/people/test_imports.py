@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from engine import numbers, proof
+from engine.crm.marketing import topics
+from engine.crm.marketing.topics import Topic
 from engine.crm.people import (
     agreement,
     cleaning,
@@ -205,6 +207,17 @@ async def test_undoing_restores_the_counts_exactly(desk: Desk) -> None:
     assert now is not None
     assert old is not None
     assert (now.name, now.city, now.tags, now.granted) == (old.name, old.city, old.tags, old.granted)
+    assert desk.is_whole() == []
+
+
+async def test_who_subscribed_to_something_since_stays_at_an_undo(desk: Desk) -> None:
+    done = await desk.bring(b"number,name\n13912345678,Ann\n13912345679,Bob\n")
+    bob = desk.customer(8613912345679)
+    assert bob is not None
+    desk.store.write_now(topics.add, Topic(0, "NEWS", {}), NOW_MS)
+    desk.store.write_now(topics.subscribe, bob.id, "NEWS", NOW_MS)
+    undone = await desk.undo(done)
+    assert (undone.removed, undone.kept, desk.customer(8613912345679)) == (1, 1, bob)
     assert desk.is_whole() == []
 
 
