@@ -19,9 +19,8 @@ class Route:
     request's media types where they are not JSON, `also_gives` further ones of the answer; `query` and `header` the
     parameters and what they are.  `problems` are the statuses that a caller cannot expect of any call of its kind.
 
-    `right` is what the caller must have, empty where any caller may.  `tells` are headers of the answer, and a route
-    that tells an ETag and changes something takes If-Match.  `schemas` has the JSON Schema of a parameter where its
-    name does not say it.
+    `right` is what the caller must have, empty where any caller may.  `tells` are headers of the answer.  `schemas` has
+    the JSON Schema of a parameter where its name does not say it.
     """
 
     method: str
@@ -48,8 +47,8 @@ class Route:
 
     @property
     def takes_match(self) -> bool:
-        """Whether it changes only the version in If-Match."""
-        return self.method == "PATCH" and "ETag" in self.tells
+        """Whether it changes only the version in If-Match: what a 412 is for, and nothing else."""
+        return 412 in self.problems
 
 
 KNOWN: Final = web.AppKey("routes", dict[tuple[str, str], Route])

@@ -91,7 +91,7 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def remove(request: web.Request) -> web.Response:
-    """Take a rule away that is not active."""
+    """Take a rule away that is not active; with `If-Match` only the version that was read, else 412."""
     engine, identifier = request.app[ENGINE], wire.id_of(request, "grt")
     _writer(request)
     await engine.store.write(greetings.remove, identifier, wire.version_of(request), engine.now_ms())
@@ -101,7 +101,7 @@ async def remove(request: web.Request) -> web.Response:
 async def activate(request: web.Request) -> web.Response:
     """Let it greet from now on, today as well where its hour has passed.
 
-    409 `greeting_state` where it is active.
+    With `If-Match` only the version that was read, else 412.  409 `greeting_state` where it is active.
     """
     engine, by, identifier = request.app[ENGINE], _writer(request), wire.id_of(request, "grt")
     zone, version = engine.settings.house.time_zone, wire.version_of(request)
@@ -111,7 +111,7 @@ async def activate(request: web.Request) -> web.Response:
 async def pause(request: web.Request) -> web.Response:
     """Let it greet nobody until it is activated again; texts that wait are cancelled, and their coupons void.
 
-    409 `greeting_state` where it is not active.
+    With `If-Match` only the version that was read, else 412.  409 `greeting_state` where it is not active.
     """
     engine, by, identifier = request.app[ENGINE], _writer(request), wire.id_of(request, "grt")
     version = wire.version_of(request)

@@ -223,7 +223,6 @@ def _refusals(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
             statuses.add(507)
     statuses |= {400, 413} if route.takes is not None else set()
     statuses |= {409, 413} if _takes_key(route) else set()
-    statuses |= {412} if route.takes_match else set()
     statuses |= {400} if route.is_streamed else set()
     content = {problems.MEDIA_TYPE: {"schema": by_kind[id(problems.Problem)]}}
     return {str(status): _refusal(route, status, content) for status in sorted(statuses)}

@@ -104,7 +104,7 @@ ROUTES: Final = (
         change,
         takes=wire.RouteChange,
         gives=views.RouteView,
-        problems=(404, 409),
+        problems=(404, 409, 412),
         right="rack:write",
         tells=("ETag",),
     ),

@@ -134,7 +134,7 @@ ROUTES: Final = (
         change,
         takes=shapes.TokenChange,
         gives=shapes.TokenView,
-        problems=(404, 409),
+        problems=(404, 409, 412),
         right=_RIGHT,
         tells=("ETag",),
         schemas=_SCHEMAS,

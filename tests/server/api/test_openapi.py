@@ -1,10 +1,12 @@
 """The published document: valid by itself, and the same as what is served."""
 
+import inspect
 import re
 from typing import Any
 
 import pytest
 
+from server.api import sim
 from server.api.openapi import document
 from server.app import ROUTES
 from tests.server import schema
@@ -162,3 +164,50 @@ def test_the_reader_of_schemas_tells_what_does_not_fit() -> None:
         "$.title: int is no string",
         "$.status: bool is no integer",
     ]
+
+
+ASKS = "wire.version_of("  # what a handler reads If-Match with
+
+
+def test_if_match_is_published_of_the_routes_whose_handlers_ask_for_it_and_of_no_others() -> None:
+    routes = [*ROUTES, *sim.ROUTES]
+    asking = {(route.method, route.path) for route in routes if ASKS in inspect.getsource(route.handler)}
+    modules = {inspect.getmodule(route.handler) for route in routes} - {None}
+    # No handler asks by way of another function, where its own source would not tell.
+    assert sum(inspect.getsource(module).count(ASKS) for module in modules if module) == len(asking)
+    published = document(routes, "1.0")["paths"]
+    named = {
+        (method.upper(), path)
+        for path, item in published.items()
+        for method, operation in item.items()
+        if any(parameter["name"] == "If-Match" for parameter in operation["parameters"])
+    }
+    refused = {
+        (method.upper(), path)
+        for path, item in published.items()
+        for method, operation in item.items()
+        if "412" in operation["responses"]
+    }
+    assert named == refused == asking
+    assert {("DELETE", "/v1/greetings/{id}"), ("POST", "/v1/greetings/{id}/pause"), ("PUT", "/v1/tiers")} <= named
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("DELETE", "", None, id="take away"),
+        pytest.param("POST", "/activate", None, id="activate"),
+        pytest.param("PATCH", "", {"name": "x"}, id="change"),
+    ],
+)
+async def test_a_version_that_is_not_the_stored_one_changes_nothing(
+    desk: Place, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    rule = {"name": "birthdays", "when": "birthday", "text": "Happy birthday, {name:friend}"}
+    made = await desk.call("POST", "/v1/greetings", rule)
+    where = made.headers["Location"]
+    stale = await desk.call(method, where + path, body, headers={"If-Match": '"7"'})
+    assert stale.status == 412
+    assert (await desk.call("GET", where)).body == made.body
+    done = await desk.call(method, where + path, body, headers={"If-Match": made.headers["ETag"]})
+    assert done.status in (200, 204)
