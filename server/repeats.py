@@ -84,7 +84,7 @@ async def keyed(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = route_of(request)
     if route is None:
         return await handler(request)
-    if route.is_streamed:
+    if route.is_stream(request.content_type):
         # Refused rather than ignored: who sends one relies on a retry being the same call.
         detail = "an upload takes none: its rows tell repeats by client_ref or number"
         return problems.response(400, "idempotency_key", detail, request.path)

@@ -8,6 +8,8 @@ from aiohttp import web
 
 ID_PATTERN: Final = "[0-9a-f][0-9a-hjkmnp-tv-z]{12}"  # 64 bits: the first digit has four of them
 
+JSON: Final = "application/json"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,9 +43,18 @@ class Route:
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def is_streamed(self) -> bool:
-        """Whether its body is a stream of rows, which are told from one another by themselves."""
+    def takes_stream(self) -> bool:
+        """Whether its body is, or may be, a stream of rows, which are told from one another by themselves."""
         return bool(self.media)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an Idempotency-Key may come with it: with every POST that is no stream alone."""
+        return self.method == "POST" and not self.is_public and (not self.media or JSON in self.media)
+
+    def is_stream(self, media: str) -> bool:
+        """Whether a body of that media type is a stream; where JSON is taken too, all but the others is that."""
+        return media in self.media and media != JSON if JSON in self.media else self.takes_stream
 
     @property
     def takes_match(self) -> bool:

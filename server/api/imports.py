@@ -31,7 +31,8 @@ async def create(request: web.Request) -> web.Response:
     """A new import.  Its file is sent behind it; or, in one call, the list itself as CSV.
 
     In one call the rest stands in the query, as in the JSON; `dry_run=1` answers with what would become of the rows,
-    and without it they come in behind the answer.
+    and without it they come in behind the answer.  An Idempotency-Key goes with the JSON alone: of a list sent twice
+    the second one's rows are the same.
     """
     caller = caller_of(request)
     caller.require("imports:write")
@@ -39,8 +40,7 @@ async def create(request: web.Request) -> web.Response:
     if request.content_type not in MEDIA:
         wire.known_query(request)
         body = wire.decode(await request.read(), shapes.NewImport)
-        record = await engine.store.write(_begin, body, caller.name, engine.now_ms())
-        return _reply(record, 201)
+        return await made(request, _begun, _begin, body, caller.name, engine.now_ms())
     query = dict(request.query)
     is_dry = query.pop("dry_run", "0").casefold() in ("1", "true", "yes")
     record = await engine.store.write(_begin, shapes.of_query(query), caller.name, engine.now_ms())
@@ -58,6 +58,10 @@ async def create(request: web.Request) -> web.Response:
 
 def _begin(txn: Txn, said: shapes.NewImport, by: str, now_ms: int) -> Import:
     return imports.begin(txn, shapes.import_of(txn, said, by), now_ms)
+
+
+def _begun(_txn: Txn, record: Import) -> web.Response:
+    return _reply(record, 201)
 
 
 def _found(engine: Engine, identifier: int) -> Import:

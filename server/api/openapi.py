@@ -69,6 +69,7 @@ _KEY: Final = {
     "description": "the caller's word for this call: within 24 hours a repeat is answered and not done again",
     "schema": {"type": "string", "pattern": f"^[!-~]{{1,{replays.KEY_LONGEST}}}$"},
 }
+_KEY_OF_JSON: Final = {**_KEY, "description": f"{_KEY['description']}; of JSON alone: a list as the body takes none"}
 _MATCH: Final = {
     "name": "If-Match",
     "in": "header",
@@ -173,15 +174,11 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     for name, words in route.header.items():
         schema = route.schemas.get(name, {"type": "string"})
         found.append({"name": name, "in": "header", "required": False, "description": words, "schema": schema})
-    if _takes_key(route):
-        found.append(_KEY)
+    if route.takes_key:
+        found.append(_KEY_OF_JSON if route.takes_stream else _KEY)
     if route.takes_match:
         found.append(_MATCH)
     return found
-
-
-def _takes_key(route: Route) -> bool:
-    return route.method == "POST" and not route.is_streamed and not route.is_public
 
 
 def _id_schema(route: Route, name: str) -> dict[str, Any]:
@@ -210,7 +207,7 @@ def _response(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         for media in route.also_gives:
             answer["content"][media] = {"schema": {"type": "string"}}
     if not route.is_public:
-        replayed = (repeats.REPLAYED,) if _takes_key(route) else ()
+        replayed = (repeats.REPLAYED,) if route.takes_key else ()
         answer["headers"] = _headers(*route.tells, *replayed, *_RATE)
     return answer
 
@@ -222,15 +219,15 @@ def _refusals(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         if route.takes is not None or route.method != "GET":
             statuses.add(507)
     statuses |= {400, 413} if route.takes is not None else set()
-    statuses |= {409, 413} if _takes_key(route) else set()
-    statuses |= {400} if route.is_streamed else set()
+    statuses |= {409, 413} if route.takes_key else set()
+    statuses |= {400} if route.takes_stream else set()
     content = {problems.MEDIA_TYPE: {"schema": by_kind[id(problems.Problem)]}}
     return {str(status): _refusal(route, status, content) for status in sorted(statuses)}
 
 
 def _refusal(route: Route, status: int, content: dict[str, Any]) -> dict[str, Any]:
     names: tuple[str, ...] = () if route.is_public or status == 401 else _RATE
-    if status == 429 or (status == 409 and _takes_key(route)):
+    if status == 429 or (status == 409 and route.takes_key):
         names = (*names, "Retry-After")
     if status == 401:
         names = ("WWW-Authenticate",)

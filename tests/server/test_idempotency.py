@@ -147,6 +147,27 @@ async def test_a_token_that_was_made_is_shown_again_but_kept_nowhere(desk: Place
     assert first.body["token"].encode() not in octets
 
 
+@pytest.mark.parametrize("path", ["/v1/imports", "/v1/suppressions", "/v1/campaigns/{campaign}/recipients"])
+async def test_a_list_takes_no_key_and_nothing_of_it_is_kept(desk: Place, path: str) -> None:
+    path = path.format(campaign=await desk.draft())
+    headers = {"Idempotency-Key": "k-1", "Content-Type": "text/csv"}
+    answer = await desk.call("POST", path, data=b"number,to\n+8613900000011,+8613900000011\n", headers=headers)
+    assert (answer.status, answer.slug) == (400, "idempotency_key")
+    assert await items(desk, "/v1/imports") == []
+    assert await items(desk, "/v1/customers") == []
+    operation = desk.operation("POST", path)
+    assert operation is not None
+    takes = [one["description"] for one in operation["parameters"] if one["name"] == "Idempotency-Key"]
+    assert ["JSON alone" in words for words in takes] == ([True] if path == "/v1/imports" else [])
+
+
+async def test_an_import_that_is_begun_twice_under_one_key_is_one(desk: Place) -> None:
+    first, again = [await keyed(desk, "/v1/imports", {"name": "Fair"}) for _ in range(2)]
+    assert (first.status, again.body, again.headers[REPLAYED]) == (201, first.body, "true")
+    assert again.headers["Location"] == first.headers["Location"]
+    assert len(await items(desk, "/v1/imports")) == 1
+
+
 async def test_another_call_waits_for_nothing_and_other_methods_take_no_key(desk: Place) -> None:
     await asyncio.gather(*(keyed(desk, "/v1/messages", TEXT, key=str(place)) for place in range(20)))
     assert len(await items(desk, "/v1/messages")) == 20
@@ -226,6 +247,7 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
         f"{clerk}/deactivate": {},
         "/v1/roles": {"name": "night", "rights": ["customers:read"]},
         "/v1/teams": {"name": "front"},
+        "/v1/imports": {"name": "Fair"},
         "/v1/import-presets": {"name": "till", "mapping": {"Phone": "number"}},
         "/v1/wordings": {"name": "offers", "text": {"en": "Reply Y to get our offers."}},
         "/v1/topics": {"word": "NEWS"},
@@ -250,7 +272,7 @@ async def test_every_post_keeps_its_answer_in_the_transaction_of_its_effect(
     others = {"/v1/campaigns/{id}/approve", "/v1/messages/{id}/resolve", "/v1/campaigns/{id}/recipients"}
     others |= {"/v1/campaigns/{id}/audience"}  # an upload: nobody becomes a recipient twice
     others |= {"/v1/webhooks/{id}/dead/{event}/replay"}  # of a letter that is dead after two days
-    others |= {"/v1/suppressions", "/v1/imports"}  # streams
+    others |= {"/v1/suppressions"}  # a stream
     others |= {f"/v1/imports/{{id}}/{word}" for word in ("check", "run", "undo")}  # of a file that is there
     # Of these the second waits for the first, or for what somebody wrote.
     others |= {"/v1/suppressions/removals", "/v1/suppressions/removals/{id}/confirm", "/v1/wordings/{id}/versions"}
