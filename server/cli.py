@@ -24,10 +24,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from engine import proof
-from engine.access import tokens
+from engine.access import rights, tokens
 from engine.config import Http, Settings, validate
 from engine.crm.people import audit_heads
-from engine.errors import CarillonError, ConfigError, StoreError
+from engine.errors import CarillonError, ConfigError, Invalid, StoreError
 from engine.migration import MIGRATIONS
 from engine.store import backup, compaction
 from engine.store.environment import Store
@@ -204,13 +204,25 @@ def simulate(
 
 
 @app.command()
-def token(name: str, config: ConfigFile = None, data: DataFolder = None) -> None:
+def token(
+    name: str,
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="A right, as messages:send; again for more. Without: every right."),
+    ] = None,
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
     """Make a bearer token for NAME and show it once.  The server must not be running."""
     settings = _settings(config, data)
+    try:
+        scoped = rights.checked(scopes or ())
+    except Invalid as error:
+        raise ConfigError(f"--scope: {error.params[0].reason}; the rights are {', '.join(rights.RIGHTS)}") from error
     store = Store(Path(settings.data), TABLES, migrations=MIGRATIONS)
     try:
         made = tokens.fresh()
-        store.write_now(tokens.add, made, name, Clock().now_ms())
+        store.write_now(tokens.add, made, name, Clock().now_ms(), scoped)
     finally:
         store.close()
     console.print(made, soft_wrap=True)

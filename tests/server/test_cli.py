@@ -244,6 +244,19 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(carillon: Carillon, tmp_path: 
     assert token.encode() not in (tmp_path / "data" / "data.mdb").read_bytes()
 
 
+def test_a_token_has_the_scopes_that_are_named_and_no_others(carillon: Carillon, tmp_path: Path) -> None:
+    wrong = carillon("token", "till", "--data", "data", "--scope", "messages:read", "--scope", "fun")
+    refused(wrong, 2, "--scope", "'fun' is not a right", "messages:send")
+    assert not (tmp_path / "data").exists()
+    done = carillon("token", "till", "--data", "data", "--scope", "messages:send", "--scope", "messages:read")
+    store = Store(tmp_path / "data", TABLES, read_only=True)
+    with store.read() as txn:
+        entry = tokens.find(txn, done.stdout.strip())
+    store.close()
+    assert entry is not None
+    assert entry.rights == {"messages:read", "messages:send"}
+
+
 # -- a server's life
 
 
