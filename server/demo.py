@@ -81,7 +81,7 @@ def seed_town(txn: Txn, now_ms: int) -> int:
     return PEOPLE
 
 
-def begin_campaign(txn: Txn, pepper: bytes, now_ms: int) -> Campaign:
+def begin_campaign(txn: Txn, pepper: bytes, house: House, now_ms: int) -> Campaign:
     """The campaign that is under way, or a new one for the whole town."""
     rounds = 1
     for campaign in campaigns.listed(txn, 0, 1000):
@@ -100,7 +100,7 @@ def begin_campaign(txn: Txn, pepper: bytes, now_ms: int) -> Campaign:
     ]
     upload = uploads.add_rows(txn, upload, rows, {}, pepper, now_ms)
     uploads.finish(txn, upload, now_ms)
-    return campaigns.launch(txn, campaign.id, now_ms)
+    return campaigns.launch(txn, campaign.id, now_ms, house.approval_over, house)
 
 
 def token_in(folder: Path) -> str:
@@ -120,7 +120,8 @@ def started_with(token: str, say: Callable[[str], None]) -> "Callable[[Served], 
         engine = served.engine
         await engine.store.write(tokens.add, token, "demo", engine.now_ms())
         new = await engine.store.write(seed_town, engine.now_ms())
-        campaign = await engine.store.write(begin_campaign, engine.pepper, engine.now_ms())
+        house = engine.settings.house
+        campaign = await engine.store.write(begin_campaign, engine.pepper, house, engine.now_ms())
         say(f"{'A town of ' + str(new) + ' people was founded. ' if new else ''}Campaign: {campaign.name}.")
         say(f"Page:   {served.url}?token={token}")
         say(f"Token:  {token}")
