@@ -1,19 +1,21 @@
 """Undoing imports: customers that they made go, those that they changed are as before, and so is what people agreed to.
 
-Whoever something has happened to since stays, and is counted.
+Whoever something has happened to since stays, and is counted.  Tags that an import brought into being go with the last
+one who had them; regions and organisations it only finds, and makes none.
 """
 
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
-from engine.crm.people import agreement, consent, customers, imports, subscription
+from engine.crm.people import agreement, consent, customers, imports, subscription, tags
 from engine.crm.people.consent import CONSENTS
 from engine.crm.people.customer import BY_NUMBER, CUSTOMERS, Customer, numbers_of
 from engine.crm.people.customers import SOURCES
 from engine.crm.people.happenings import HAPPENED
 from engine.crm.people.import_stage import complete, unstage
-from engine.crm.people.imports import BEFORE, CREATED, Before, Import, State
+from engine.crm.people.imports import BEFORE, CREATED, TAGGED, Before, Import, State
 from engine.crm.people.member import MEMBERS
 from engine.crm.people.timeline import TIMELINE
 from engine.store.table import Txn
@@ -37,6 +39,8 @@ def step(txn: Txn, identifier: int, now_ms: int) -> bool:
         return True
     found = created(txn, identifier, record.undone_after, REMOVED)
     if not found:
+        if _withdraw_tags(txn, identifier, now_ms):
+            return True
         imports.end(txn, record, State.UNDONE, now_ms, stage=None)
         return False
     gone = stayed = 0
@@ -50,6 +54,18 @@ def step(txn: Txn, identifier: int, now_ms: int) -> bool:
         txn, record, now_ms, undone_after=found[-1], removed=record.removed + gone, kept=record.kept + stayed
     )
     return True
+
+
+def _withdraw_tags(txn: Txn, identifier: int, now_ms: int) -> bool:
+    """Take some tags away that the import brought into being; whether there were any to look at.
+
+    One that somebody has, or that was renamed, is the house's by now.
+    """
+    some = list(islice(TAGGED.scan(txn, identifier), REMOVED))
+    for key, name in some:
+        tags.withdraw(txn, key[1], name, now_ms)
+        TAGGED.remove(txn, key)
+    return bool(some)
 
 
 def created(txn: Txn, identifier: int, after: int, limit: int) -> list[int]:

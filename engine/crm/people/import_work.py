@@ -24,7 +24,7 @@ from engine.crm.people.import_files import Reading
 from engine.crm.people.import_rows import Cleaned, Cleaner
 from engine.crm.people.import_stage import ALONG, Fresh, Given, Range, Swept
 from engine.crm.people.import_update import Fate, Row
-from engine.crm.people.imports import CREATED, Counts, Import, Place, State, Stretch
+from engine.crm.people.imports import CREATED, TAGGED, Counts, Import, Place, State, Stretch
 from engine.crm.people.suppressions import SUPPRESSIONS, Suppressions
 from engine.errors import Invalid, StoreError
 from engine.store.environment import Store
@@ -195,7 +195,7 @@ class Work:
             region = regions.require(txn, record.region) if record.region else 0
         reading = Reading(store, record.id, record.encoding, place)
         cleaner = Cleaner(record, reading.columns, house)
-        given = await store.write(_tags_of, record.tags, self._now_ms()) if self._is_run else ()
+        given = await store.write(_tags_of, record.id, record.tags, self._now_ms()) if self._is_run else ()
         self._given = Given(given, region, record.lifecycle)
         while True:
             cleaned, behind = await self._read(reading, cleaner)
@@ -228,7 +228,7 @@ class Work:
     async def _tags(self, names: set[str]) -> dict[str, int]:
         if not self._is_run:
             return dict.fromkeys(names, -1)
-        found = await self._store.write(_tags_of, tuple(sorted(names)), self._now_ms())
+        found = await self._store.write(_tags_of, self._record.id, tuple(sorted(names)), self._now_ms())
         with self._store.read() as txn:
             return {name: tags.find(txn, name) or 0 for name in names} if found else {}
 
@@ -427,10 +427,15 @@ def _join(whole: Cleaned, more: Cleaned) -> None:
     whole.notes |= more.notes
 
 
-def _tags_of(txn: Txn, names: tuple[str, ...], now_ms: int) -> tuple[int, ...]:
+def _tags_of(txn: Txn, identifier: int, names: tuple[str, ...], now_ms: int) -> tuple[int, ...]:
+    """The tags of these names; those that are new are the import's, until it is undone."""
     found: set[int] = set()
     for name in names:
-        found |= set(tags.require(txn, [name], now_ms))
+        is_new = tags.find(txn, name) is None
+        (tag,) = tags.require(txn, [name], now_ms)
+        if is_new:
+            TAGGED.put(txn, (identifier, tag), tags.TAGS.get(txn, tag).name)
+        found.add(tag)
     return tuple(sorted(found))
 
 

@@ -165,8 +165,9 @@ STRETCHES: Final = Table("import_stretches", list[Stretch], "QBI")  # import, 1 
 CREATED: Final = Table("import_created", int, "QQ")  # import, first id -> how many
 BEFORE: Final = Table("import_before", Before, "QQ")  # import, customer
 PRESETS: Final = Table("import_presets", Preset, "16s")
+TAGGED: Final = Table("import_tags", str, "QI")  # import, a tag that it brought into being -> its name then
 
-TABLES: Final[tuple[Keyed, ...]] = (IMPORTS, FILES, STRETCHES, CREATED, BEFORE, PRESETS)
+TABLES: Final[tuple[Keyed, ...]] = (IMPORTS, FILES, STRETCHES, CREATED, BEFORE, PRESETS, TAGGED)
 
 _STRETCHES_TOGETHER: Final = 200
 

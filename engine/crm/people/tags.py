@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from engine.crm.people import words
+from engine.crm.people.customer import BY_TAG
 from engine.errors import Conflict, Invalid, InvalidParam
 from engine.store.table import Table, Txn, Unique
 from engine.traffic import events
@@ -24,8 +25,9 @@ class Tag(msgspec.Struct, frozen=True, array_like=True):
 
 TAGS: Final = Table("tags", Tag, "I")
 BY_NAME: Final = Unique("tags_by_name", "16s")
+GIVEN: Final = Table("tags_given", int, "B")  # the last id that was given, whether there is still such a tag
 
-TABLES: Final = (TAGS, BY_NAME)
+TABLES: Final = (TAGS, BY_NAME, GIVEN)
 
 
 def find(txn: Txn, name: str) -> int | None:
@@ -49,11 +51,23 @@ def _require(txn: Txn, name: str, now_ms: int, field: str) -> int:
     if found is not None:
         return found
     last = TAGS.last_key(txn)
-    tag = Tag(1 if last is None else last[0] + 1, name, now_ms)
+    tag = Tag(1 + max(0 if last is None else last[0], GIVEN.find(txn, 0) or 0), name, now_ms)
+    GIVEN.put(txn, 0, tag.id)
     TAGS.put(txn, tag.id, tag)
     BY_NAME.add(txn, words.digest(name), tag.id)
     events.append(txn, "tag.created", now_ms, f"tag_{tag.id}", name=name)
     return tag.id
+
+
+def withdraw(txn: Txn, identifier: int, name: str, now_ms: int) -> bool:
+    """Take a tag away that nobody has and that is called so still; whether it was."""
+    tag = TAGS.find(txn, identifier)
+    if tag is None or tag.name != name or next(BY_TAG.scan(txn, identifier), None) is not None:
+        return False
+    TAGS.remove(txn, identifier)
+    BY_NAME.remove(txn, words.digest(name))
+    events.append(txn, "tag.removed", now_ms, f"tag_{identifier}", name=name)
+    return True
 
 
 def rename(txn: Txn, identifier: int, name: str, now_ms: int) -> Tag:

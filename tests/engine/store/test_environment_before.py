@@ -242,6 +242,7 @@ def fill_imports(txn: Txn, known: Customer) -> None:
     """A list that changed somebody, and a mapping that is kept."""
     record = imports.begin(txn, Import(0, "Fair"), NOW_MS)
     imports.FILES.put(txn, (record.id, 0), b"number\n")
+    imports.TAGGED.put(txn, (record.id, 1), "gold")
     imports.CREATED.put(txn, (record.id, known.id + 1), 1)
     imports.BEFORE.put(txn, (record.id, known.id), Before(1, known, ("city",), known.version + 1))
     imports.write_stretches(txn, record.id, True, [Stretch(1, 1, "updated", known.id)])

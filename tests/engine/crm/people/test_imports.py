@@ -95,6 +95,10 @@ class Desk:
             return {table.name: table.count(txn) for table in mine}
 
 
+def _with_tags(txn: Any, number: int, names: list[str]) -> Customer:
+    return customers.add(txn, Customer(0, number, tags=tags.require(txn, names, NOW_MS)), NOW_MS)
+
+
 def _uploaded(txn: Any, identifier: int, octets: int, encoding: str, now_ms: int) -> Import:
     return imports.uploaded(txn, identifier, octets, encoding, now_ms)
 
@@ -207,6 +211,40 @@ async def test_undoing_restores_the_counts_exactly(desk: Desk) -> None:
     assert now is not None
     assert old is not None
     assert (now.name, now.city, now.tags, now.granted) == (old.name, old.city, old.tags, old.granted)
+    assert desk.is_whole() == []
+
+
+def _names(desk: Desk) -> list[str]:
+    with desk.store.read() as txn:
+        return [tag.name for tag in tags.listed(txn)]
+
+
+async def test_tags_that_only_an_import_brought_into_being_go_with_it(desk: Desk) -> None:
+    desk.store.write_now(tags.require, ["vip"], NOW_MS)
+    file = b"number,tags\n13912345678,VIP;gold\n13912345679,gold;silver\n13912345680,copper;tin\n"
+    done = await desk.bring(file, tags=("fair",))
+    assert _names(desk) == ["vip", "fair", "copper", "gold", "silver", "tin"]
+    # One is somebody else's as well by now, one has another name, one is of the house since before.
+    desk.store.write_now(_with_tags, 8613700000000, ["Silver"])
+    with desk.store.read() as txn:
+        tin = tags.find(txn, "tin")
+    assert tin is not None
+    desk.store.write_now(tags.rename, tin, "pewter", NOW_MS)
+    undone = await desk.undo(done)
+    assert (undone.removed, undone.kept, _names(desk)) == (3, 0, ["vip", "silver", "pewter"])
+    # An id is not given again, and a name may be.
+    (again,) = desk.store.write_now(tags.require, ["gold"], NOW_MS)
+    assert again > tin
+    assert desk.is_whole() == []
+
+
+async def test_a_tag_of_an_import_that_is_given_back_to_who_stayed_stays(desk: Desk) -> None:
+    done = await desk.bring(b"number,tags\n13912345678,gold\n13912345679,silver\n")
+    ann = desk.customer(8613912345678)
+    assert ann is not None
+    desk.store.write_now(customers.change, ann.id, {"city": "Wuxi"}, None, NOW_MS)
+    await desk.undo(done)
+    assert _names(desk) == ["gold"]
     assert desk.is_whole() == []
 
 
