@@ -51,7 +51,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     cap was reached; `budget_minor` is what it was planned with.  `made_by` is the person who made it, empty where a
     program did; `approved_rows` are those that a second one said yes to.  `audience` is whom its rows were found by, of
     whom `holdout_percent` in a hundred, `held_out` in all, get nothing.  `hours` are its own, where its recipients
-    live; at most `rate` parts a minute are begun (0: as many as the rack takes).  With a `topic`, 0 for none, it goes to
+    live; at most `rate` parts a minute are begun (0: as many as the rack takes).  With a `topic` (0: none) it goes to
     active subscribers of that alone.
     """
 
