@@ -6,8 +6,8 @@ is exact: what was not on a line when it committed never will be.
 In this order: the campaign's stage and its approval; refusals and consents; whether he subscribes to its topic; a doubt
 that only a person can settle; the recipient's quiet hours and the campaign's window; how often he was texted; the
 campaign's caps and its pace.  From the quiet hours on it is not asked of a message of which a part went: half a text in
-the evening is worse than all of it.  But what could not follow at once, for a crash or a quota, waits for the morning as
-any other.
+the evening is worse than all of it.  But what could not follow at once, for a crash or a quota, waits for the morning
+as any other.
 """
 
 from collections.abc import Sequence
