@@ -21,6 +21,7 @@ from engine.crm.marketing import (
     campaigns,
     caps,
     coupons,
+    feeding,
     greetings,
     house_days,
     ledger,
@@ -259,7 +260,7 @@ class Engine:
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
         caps.reopen(txn, now_ms, spending.spent, self.prices)
         begun = schedule.begin_due(txn, now_ms, self.settings.house)
-        return begun + campaigns.feed(txn, now_ms, parts, self.settings.house, self.pepper)
+        return begun + feeding.feed(txn, now_ms, parts, self.settings.house, self.pepper)
 
     def _modem_changed(self, view: ModemView) -> None:
         if view.imsi:

@@ -124,7 +124,10 @@ class UploadView(msgspec.Struct, frozen=True):
 
 
 class ResultView(msgspec.Struct, frozen=True):
-    """What became of one row of a campaign, and what somebody did about it."""
+    """What became of one row of a campaign, and what somebody did about it.
+
+    `variant` is the wording that it has, A for the first; null where there is one alone.
+    """
 
     row: int
     message_id: str
@@ -136,6 +139,7 @@ class ResultView(msgspec.Struct, frozen=True):
     replied_at: str | None
     clicked_at: str | None
     opted_out: bool
+    variant: str | None
 
 
 class ResultPage(msgspec.Struct, frozen=True):

@@ -286,7 +286,7 @@ def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
     )
 
 
-def result(row: campaigns.Result, did: Response) -> views.ResultView:
+def result(row: campaigns.Result, did: Response, variant: str) -> views.ResultView:
     """One row of a campaign's results, and what somebody did about it."""
     message = row.message
     return views.ResultView(
@@ -300,6 +300,7 @@ def result(row: campaigns.Result, did: Response) -> views.ResultView:
         replied_at=time(did.replied_ms),
         clicked_at=time(did.clicked_ms),
         opted_out=bool(did.opted_out_ms),
+        variant=variant or None,
     )
 
 

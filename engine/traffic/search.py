@@ -25,10 +25,11 @@ from engine.errors import CodecError
 from engine.store import ids
 from engine.store.table import Txn
 from engine.traffic import messages, sheets, slots
+from engine.traffic.bulk import Bulk, template_of, variant_of
 from engine.traffic.inbox import BY_ORIGINATOR, RECEIVED, Progress, Received
 from engine.traffic.message import Message, Sending, State
 from engine.traffic.messages import GROUPS, MESSAGES
-from engine.traffic.sheets import BULKS, FED, PLACES, Bulk, Fed, Place, Row
+from engine.traffic.sheets import BULKS, FED, PLACES, Fed, Place, Row
 
 T = TypeVar("T")
 
@@ -192,7 +193,7 @@ class _Group:
         self._fed = fed
         self._is_cancelled = is_cancelled
         self._alike: dict[int, bool] = {}  # a text without values, by its template: whether it has the words
-        self._templates: dict[str, sms.Template] = {}
+        self._templates: dict[tuple[str, int], sms.Template] = {}
 
     def looks(self, first: int, here: Place) -> "Iterator[_Look[Message]]":
         """The rows of a sheet whose first has the id `first`, from its last one that is asked for."""
@@ -242,9 +243,10 @@ class _Group:
         return row.id, _ROW, message
 
     def _has_words(self, row: Row) -> bool:
-        template = self._templates.get(row.language)
+        key = row.language, variant_of(self._bulk.variants, row.id)
+        template = self._templates.get(key)
         if template is None:
-            template = self._templates[row.language] = sheets.template_of(self._bulk, row.language)
+            template = self._templates[key] = template_of(self._bulk, *key)
         if template.fields:
             return self._wanted.words in folded(self._text(row))
         if id(template) not in self._alike:

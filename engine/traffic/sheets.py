@@ -12,8 +12,8 @@ a record of its own (`messages.store`), and its slot says so from then on.  Row 
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 import msgspec
@@ -26,10 +26,9 @@ from engine.errors import CodecError, RecordBroken
 from engine.store import ids
 from engine.store.table import Keyed, Note, Octets, Table, Txn
 from engine.traffic import slots
+from engine.traffic.bulk import Bulk, template_of, variant_of, wants_report
 from engine.traffic.message import (
-    Lane,
     Message,
-    OnUnknown,
     Part,
     Sending,
     State,
@@ -39,19 +38,6 @@ from engine.traffic.message import (
 from engine.traffic.slots import Slot
 
 T = TypeVar("T")
-
-
-class Bulk(msgspec.Struct, frozen=True, array_like=True):
-    """What all rows of a group have in common.  `texts` by language, the first of them for all others."""
-
-    texts: dict[str, str]
-    language: str
-    purpose: str
-    lane: Lane = Lane.BULK
-    report_percent: int = 0
-    on_unknown: OnUnknown = OnUnknown.HOLD
-    weight: int = 1
-    source: str = "campaign"
 
 
 class Fed(msgspec.Struct, frozen=True, array_like=True):
@@ -224,6 +210,15 @@ def place_of(txn: Txn, identifier: int) -> tuple[int, int] | None:
     return (place.group, place.row + offset) if offset < place.count else None
 
 
+def stretches(txn: Txn, group: int, first: int, limit: int) -> Iterator[tuple[int, int, int]]:
+    """(first row, its message's id, how many rows) of up to `limit` sheets from the one with row `first` on."""
+    begun = SHEETS.at_or_before(txn, (group, first))
+    if begun is not None and begun[0][0] == group:
+        following = islice(SHEETS.scan(txn, group, after=(group, begun[0][1])), limit - 1)
+        for (_, start), octets in chain((begun,), following):
+            yield start, _checked(octets, group, first_id), _checked(octets, group, rows_in)
+
+
 def behind(txn: Txn, group: int) -> int:
     """The id behind the last row that is kept of a group; 0 where there is none.  Raises RecordBroken."""
     last = SHEETS.at_or_before(txn, (group, _ROW_HIGHEST))
@@ -234,39 +229,12 @@ def behind(txn: Txn, group: int) -> int:
 
 # -- messages
 
-_parsed = lru_cache(maxsize=256)(sms.Template)
-
-
-def template_of(bulk: Bulk, language: str) -> sms.Template:
-    """The group's text in `language`, else in a wider or another form of it, else the house's, else its first."""
-    for spoken in (language, bulk.language):
-        found = _nearest(bulk.texts, spoken)
-        if found is not None:
-            return _parsed(found)
-    return _parsed(next(iter(bulk.texts.values())))
-
-
-def _nearest(texts: dict[str, str], language: str) -> str | None:
-    """The text in a language: of zh-Hans-CN that, zh-Hans or zh; of zh alone any that is Chinese (RFC 4647 §3.4)."""
-    wider = language
-    while wider:
-        if wider in texts:
-            return texts[wider]
-        wider = wider.rpartition("-")[0]
-    primary = f"{language.partition('-')[0]}-"
-    return next((text for tag, text in texts.items() if language and tag.startswith(primary)), None)
-
 
 def text_of(bulk: Bulk, row: Row) -> str:
     """What the row is sent.  Raises CodecError whose field is a merge value that is missing without a fallback."""
-    template = template_of(bulk, row.language)
+    template = template_of(bulk, row.language, variant_of(bulk.variants, row.id))
     values = row.values or {}
     return template.render(tuple([values.get(name) for name in template.fields]))
-
-
-def wants_report(bulk: Bulk, identifier: int) -> bool:
-    """Whether the message is one of those of its group that ask for a status report."""
-    return identifier % 100 < bulk.report_percent
 
 
 def message_of(group: int, number: int, row: Row, bulk: Bulk, fed: Fed, slot: Slot, text: str, parts: int) -> Message:
@@ -464,11 +432,12 @@ class _Said:
         self._bulk = bulk
         nobody = Row(0, 0, "", "", None)
         self._envelope = envelope(message_of(group, 0, nobody, bulk, fed, slots.EMPTY, "", 1))
-        self._alike: dict[str, tuple[str, int]] = {}
+        self._alike: dict[tuple[str, int], tuple[str, int]] = {}
 
     def by(self, row: Row) -> tuple[str, int]:
         """(text, parts); without a text where a value is missing."""
-        found = self._alike.get(row.language)
+        key = row.language, variant_of(self._bulk.variants, row.id)
+        found = self._alike.get(key)
         if found is not None:
             return found
         try:
@@ -479,8 +448,8 @@ class _Said:
             parts = sms.measure(text, self._envelope).parts
         except CodecError:
             parts = 1
-        if not template_of(self._bulk, row.language).fields:
-            self._alike[row.language] = text, parts
+        if not template_of(self._bulk, *key).fields:
+            self._alike[key] = text, parts
         return text, parts
 
 

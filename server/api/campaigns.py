@@ -8,7 +8,18 @@ from typing import Final
 
 from aiohttp import web
 
-from engine.crm.marketing import approval, audiences, campaigns, launching, links, responses, schedule, topics, uploads
+from engine.crm.marketing import (
+    approval,
+    audiences,
+    campaigns,
+    launching,
+    links,
+    responses,
+    schedule,
+    topics,
+    uploads,
+    variants,
+)
 from engine.crm.marketing.arrival import Arrival
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
@@ -267,7 +278,20 @@ def _results(txn: Txn, campaign: Campaign, first: int, limit: int) -> list[views
     if not found:
         return []
     did = responses.of_rows(txn, campaign.id, found[0].row, found[-1].row)
-    return [wire.result(row, did.get(row.row, responses.NOTHING)) for row in found]
+    return [
+        wire.result(row, did.get(row.row, responses.NOTHING), variants.letter(campaign, row.message.id))
+        for row in found
+    ]
+
+
+async def by_variant(request: web.Request) -> web.Response:
+    """How each wording of it did: rows by state, and people who replied, clicked and want no more."""
+    wire.known_query(request)
+    engine, identifier = request.app[ENGINE], wire.id_of(request, "cmp")
+    with engine.store.read() as txn:
+        said = _view(txn, engine, CAMPAIGNS.get(txn, identifier)).variants
+    found = await variants.outcomes(engine.store, identifier)
+    return wire.reply(shapes.VariantPage([shapes.outcome(*pair) for pair in zip(said, found, strict=True)], None))
 
 
 async def results_csv(request: web.Request) -> web.StreamResponse:
@@ -377,6 +401,14 @@ ROUTES: Final = (
         problems=(404,),
         right="campaigns:read",
         schemas=_ROW,
+    ),
+    Route(
+        "GET",
+        "/v1/campaigns/{id}/variants",
+        by_variant,
+        gives=shapes.VariantPage,
+        problems=(404,),
+        right="campaigns:read",
     ),
     Route(
         "GET",

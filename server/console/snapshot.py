@@ -218,7 +218,7 @@ class Observer:
 def _parts_each(campaign: Campaign) -> int:
     """About how many parts one recipient's text takes: merge values are not in it yet."""
     try:
-        return max(sms.measure(text).parts for text in campaign.texts.values())
+        return max(sms.measure(text).parts for text in campaigns.texts_of(campaign))
     except (CodecError, ValueError):
         return 1
 

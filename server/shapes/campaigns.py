@@ -8,11 +8,13 @@ from msgspec import Meta
 
 from engine.config import Hours, House
 from engine.crm import quiet
-from engine.crm.marketing import campaigns, caps, links, pace, topics
+from engine.crm.marketing import campaigns, caps, links, pace, topics, variants
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.responses import Counted
+from engine.crm.marketing.variants import VARIANTS_MOST, Outcome
 from engine.errors import Invalid, InvalidParam
 from engine.traffic import routes
+from engine.traffic.bulk import Variant
 from engine.traffic.costs import Cost
 from engine.traffic.messages import OnUnknown
 from engine.wiring import Engine
@@ -46,6 +48,13 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class NewVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another wording, in one language or several, for so many recipients in a hundred."""
+
+    text: str | dict[str, str]
+    percent: Annotated[int, Meta(ge=1, le=99)]
+
+
 class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A draft.  `text` is one text, or one per language.
 
@@ -54,6 +63,8 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     With a `link` each of its texts says `{link}`: there each recipient gets a short address of their own, which leads
     to that one and is counted.  With a `topic`, its word or id, it goes to who subscribes to that, and has its purpose.
+
+    Of `variants`, wordings to be compared, each goes to so many in a hundred, and `text` to the others.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -73,6 +84,7 @@ class NewCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tariff: wire.Tariff = "normal"
     link: Annotated[str, Meta(max_length=links.URL_LONGEST, examples=["https://example.com/spring"])] = ""
     topic: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
+    variants: Annotated[list[NewVariant], Meta(max_length=VARIANTS_MOST)] = []
 
 
 class CampaignChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +99,34 @@ class AmountView(msgspec.Struct, frozen=True):
 
     amount_minor: int
     currency: str | None
+
+
+class VariantView(msgspec.Struct, frozen=True):
+    """A wording, for so many recipients in a hundred."""
+
+    variant: str
+    percent: int
+    text: dict[str, str]
+
+
+class VariantOutcome(msgspec.Struct, frozen=True):
+    """How a wording did: rows that are kept, by state, and people who answered, clicked and want no more."""
+
+    variant: str
+    percent: int
+    text: dict[str, str]
+    recipients: int
+    counts: dict[str, int]
+    replies: int
+    clicked: int
+    opt_outs: int
+
+
+class VariantPage(msgspec.Struct, frozen=True):
+    """All wordings of a campaign; `next` is null."""
+
+    items: list[VariantOutcome]
+    next: str | None
 
 
 class WindowView(msgspec.Struct, frozen=True):
@@ -145,6 +185,7 @@ class CampaignView(msgspec.Struct, frozen=True):
     clicks: int
     opt_outs: int
     topic_id: str | None
+    variants: list[VariantView]
 
 
 class CampaignPage(msgspec.Struct, frozen=True):
@@ -168,7 +209,7 @@ def draft(engine: Engine, body: NewCampaign, person: str, topic: int) -> Campaig
     return Campaign(
         0,
         body.name,
-        {house.language: body.text} if isinstance(body.text, str) else body.text,
+        _texts(body.text, house),
         body.purpose,
         report_percent=percent,
         on_unknown=OnUnknown[body.on_unknown.upper()] if body.on_unknown else usual,
@@ -183,7 +224,12 @@ def draft(engine: Engine, body: NewCampaign, person: str, topic: int) -> Campaig
         hours=hours,
         rate=body.rate,
         topic=topic,
+        variants=tuple(Variant(_texts(one.text, house), one.percent) for one in body.variants),
     )
+
+
+def _texts(said: str | dict[str, str], house: House) -> dict[str, str]:
+    return {house.language: said} if isinstance(said, str) else said
 
 
 def caps_of(body: CampaignChange, house: House) -> caps.Wanted:
@@ -271,6 +317,29 @@ def campaign(record: Campaign, came: Came, house: House) -> CampaignView:
         clicks=came.did.clicks,
         opt_outs=came.did.opted_out,
         topic_id=topics.name_of(record.topic) if record.topic else None,
+        variants=_variants(record),
+    )
+
+
+def _variants(record: Campaign) -> list[VariantView]:
+    first = 100 - sum(variant.percent for variant in record.variants)
+    all_ = [(first, record.texts), *((variant.percent, variant.texts) for variant in record.variants)]
+    return [
+        VariantView(letter, percent, texts) for letter, (percent, texts) in zip(variants.LETTERS, all_, strict=False)
+    ]
+
+
+def outcome(said: VariantView, found: Outcome) -> VariantOutcome:
+    """How a wording did, as JSON."""
+    return VariantOutcome(
+        said.variant,
+        said.percent,
+        said.text,
+        sum(found.states.values()),
+        variants.counts(found),
+        found.replied,
+        found.clicked,
+        found.opted_out,
     )
 
 

@@ -15,7 +15,7 @@ from engine.access import replays
 from engine.access.caller import SYSTEM
 from engine.config import Keep
 from engine.crm import erasure
-from engine.crm.marketing import campaigns, loyalty, points, uploads
+from engine.crm.marketing import campaigns, feeding, loyalty, points, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Stage
 from engine.crm.marketing.loyalty import EarnRule, Programme
 from engine.crm.people import agreement, audit, audit_heads, consent, customers
@@ -134,7 +134,7 @@ class Town:
 
     def work(self) -> None:
         """Something becomes of the rows of running campaigns, and of those of cancelled ones."""
-        self.write(campaigns.feed, self.now_ms, self.random.choice([5, 4000]), stage.HOUSE, stage.PEPPER)
+        self.write(feeding.feed, self.now_ms, self.random.choice([5, 4000]), stage.HOUSE, stage.PEPPER)
         for campaign in self.rows:
             self.write(self._work_on, campaign)
             if self._stage(campaign) is Stage.RUNNING:
@@ -391,7 +391,7 @@ def _a_day(store: Store, day: int, now_ms: int) -> None:
         begun = store.write_now(uploads.add_rows, begun, rows, {}, stage.PEPPER, now_ms)
     store.write_now(uploads.finish, begun, now_ms)
     store.write_now(campaigns.launch, campaign, now_ms)
-    store.write_now(campaigns.feed, now_ms, 5000, stage.HOUSE, stage.PEPPER)
+    store.write_now(feeding.feed, now_ms, 5000, stage.HOUSE, stage.PEPPER)
     store.write_now(_settle, campaign, now_ms)
     store.write_now(campaigns.cancel, campaign, now_ms)
     store.write_now(_talk, now_ms)

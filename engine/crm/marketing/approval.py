@@ -4,7 +4,7 @@ It is given for the recipients that there are: those that are added behind it ne
 """
 
 from engine.config import House
-from engine.crm.marketing import campaigns, opt_out
+from engine.crm.marketing import campaigns
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.errors import Conflict
 from engine.store.table import Txn
@@ -29,6 +29,6 @@ def approve(
     if campaign.made_by == person:
         raise Conflict("who made a campaign cannot approve it: another person must")
     if house is not None:
-        opt_out.require(campaign.texts, campaign.purpose, house)
+        campaigns.require_opt_out(campaign, house)
     events.append(txn, "campaign.approved", now_ms, campaigns.name_of(identifier), by=person, recipients=campaign.rows)
     return campaigns.store(txn, campaign, approved_by=person, approved_ms=now_ms, approved_rows=campaign.rows)

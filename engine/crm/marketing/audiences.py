@@ -69,7 +69,7 @@ async def fill(store: Store, arrival: Arrival, campaign: Campaign, compile_: Com
     """Let everybody whom the condition takes arrive, of the subscribers where the campaign has a topic; how many were
     held out.  Raises RecordBroken, StoreError.
     """
-    asked = frozenset(name for text in campaign.texts.values() for name in sms.Template(text).fields)
+    asked = frozenset(name for text in campaigns.texts_of(campaign) for name in sms.Template(text).fields)
     clock, held_out = time.perf_counter, 0
     arrival.expect(None, lambda *_: None)
     after: bytes | None = b""

@@ -10,25 +10,24 @@ campaign always sum to its rows.
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
-from engine import sms
 from engine.config import Hours, House
 from engine.crm.marketing import links, opt_out, templates, topics
-from engine.crm.people import agreement, consent, customers, permission, suppressions
-from engine.errors import CodecError, Conflict, Invalid, InvalidParam
+from engine.crm.people import consent
+from engine.errors import Conflict, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Table, Txn
-from engine.traffic import events, messages, sheets, slots
-from engine.traffic.messages import GROUPS, Message, OnUnknown, Sending, State, Verdict
-from engine.traffic.sheets import BULKS, FED, Bulk, Fed, Feeding, Row, Waiting
+from engine.traffic import events, messages, sheets
+from engine.traffic.bulk import Bulk, Variant
+from engine.traffic.messages import GROUPS, Message, OnUnknown, Sending, State
+from engine.traffic.sheets import BULKS, FED, Fed
 
 WINDOW_MS: Final = 3 * 86_400_000  # how long after its launch a campaign may send, where nothing else is said
 TEXT_LONGEST: Final = 10_000  # characters, before merge values
 OBJECTIVE_LONGEST: Final = 500  # characters
-HELD_MOST: Final = 10_000  # messages of a campaign that wait for the morning; the rows behind them wait unfed
 
 
 class Stage(StrEnum):
@@ -52,7 +51,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     program did; `approved_rows` are those that a second one said yes to.  `audience` is whom its rows were found by, of
     whom `holdout_percent` in a hundred, `held_out` in all, get nothing.  `hours` are its own, where its recipients
     live; at most `rate` parts a minute are begun (0: as many as the rack takes).  With a `topic` (0: none) it goes to
-    active subscribers of that alone.
+    active subscribers of that alone.  `variants` are other wordings, each for so many in a hundred.
     """
 
     id: int
@@ -90,6 +89,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True):
     hours: tuple[Hours, ...] = ()
     rate: int = 0
     topic: int = 0
+    variants: tuple[Variant, ...] = ()
 
 
 CAMPAIGNS: Final = Table("campaigns", Campaign)
@@ -109,7 +109,7 @@ def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "
     """
     if not campaign.name.strip():
         raise Invalid(InvalidParam("name", "is empty"))
-    if not campaign.texts:
+    if not all(texts for _, texts in wordings(campaign)):
         raise Invalid(InvalidParam("text", "is empty"))
     if campaign.purpose not in messages.PURPOSES or campaign.purpose == "legal":
         raise Invalid(InvalidParam("purpose", f"is none of {', '.join(messages.PURPOSES[:-1])}"))
@@ -125,11 +125,14 @@ def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "
         raise Invalid(InvalidParam("parts_most", "is less than 0"))
     if campaign.cost_cap_minor < 0:
         raise Invalid(InvalidParam("cost_cap", "is less than 0"))
-    for language, text in campaign.texts.items():
-        if not 0 < len(text) <= TEXT_LONGEST:
-            raise Invalid(InvalidParam(f"text.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
-        templates.parse(text, f"text.{language}")
-    links.check(campaign.texts, link, base)
+    if sum(variant.percent for variant in campaign.variants) >= 100:
+        raise Invalid(InvalidParam("variants", "leave nobody for the first text: their percents reach 100"))
+    for field, texts in wordings(campaign):
+        for language, text in texts.items():
+            if not 0 < len(text) <= TEXT_LONGEST:
+                raise Invalid(InvalidParam(f"{field}.{language}", f"is not 1 to {TEXT_LONGEST} characters"))
+            templates.parse(text, f"{field}.{language}")
+        links.check(texts, link, base)
     if campaign.topic and (own := topics.require_open(txn, campaign.topic).purpose) != campaign.purpose:
         raise Invalid(InvalidParam("purpose", f"is not that of the topic, {own}"))
     campaign = msgspec.structs.replace(campaign, id=ids.take(txn, now_ms), created_ms=now_ms)
@@ -141,6 +144,17 @@ def add(txn: Txn, campaign: Campaign, now_ms: int, link: str = "", base: str = "
     return campaign
 
 
+def wordings(campaign: Campaign) -> list[tuple[str, dict[str, str]]]:
+    """(field, texts by language) of the first wording and of each variant."""
+    others = [(f"variants[{place}].text", variant.texts) for place, variant in enumerate(campaign.variants)]
+    return [("text", campaign.texts), *others]
+
+
+def texts_of(campaign: Campaign) -> list[str]:
+    """All texts that it may say."""
+    return [text for _, texts in wordings(campaign) for text in texts.values()]
+
+
 def bulk_of(campaign: Campaign, language: str) -> Bulk:
     """What all its messages have in common; `language` is for those whose own is unknown."""
     return Bulk(
@@ -150,6 +164,7 @@ def bulk_of(campaign: Campaign, language: str) -> Bulk:
         report_percent=campaign.report_percent,
         on_unknown=campaign.on_unknown,
         weight=campaign.weight,
+        variants=campaign.variants,
     )
 
 
@@ -202,9 +217,15 @@ def require_launchable(campaign: Campaign, at_ms: int, approval_over: int, house
     if cleared(campaign, approval_over) < campaign.rows:
         raise Conflict(f"a campaign with more than {approval_over} recipients needs the approval of another person")
     if house is not None:
-        opt_out.require(campaign.texts, campaign.purpose, house)
+        require_opt_out(campaign, house)
     if campaign.expires_ms and campaign.expires_ms <= at_ms:
         raise Conflict("the campaign's window has ended")
+
+
+def require_opt_out(campaign: Campaign, house: House) -> None:
+    """Raises Invalid of code `missing_opt_out` where a marketing text does not say who sends it or how to refuse it."""
+    for field, texts in wordings(campaign):
+        opt_out.require(texts, campaign.purpose, house, field)
 
 
 def pause(txn: Txn, identifier: int, now_ms: int) -> Campaign:
@@ -233,6 +254,11 @@ def _step(txn: Txn, identifier: int, wanted: tuple[Stage, ...], stage: Stage, no
     return _move(txn, campaign, stage, now_ms, **changes)
 
 
+def complete(txn: Txn, campaign: Campaign, now_ms: int) -> None:
+    """Every row was fed, and none is open any more."""
+    _move(txn, campaign, Stage.COMPLETED, now_ms, ended_ms=now_ms)
+
+
 _SENDING: Final = {
     Stage.RUNNING: Sending.RUNNING,
     Stage.PAUSED: Sending.PAUSED,
@@ -256,173 +282,6 @@ def _move(txn: Txn, campaign: Campaign, stage: Stage, now_ms: int, **changes: An
         GROUPS.put(txn, campaign.id, _SENDING[stage].value)
     events.append(txn, f"campaign.{word}", now_ms, name_of(campaign.id))
     return moved
-
-
-# -- feeding
-
-
-def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes) -> int:
-    """Move the next rows of the running campaigns into the due line, about `parts` in all; how many rows that were."""
-    running = [group for (group,), sending in GROUPS.scan(txn) if sending == Sending.RUNNING]
-    fed = 0
-    for group in running:
-        campaign = CAMPAIGNS.get(txn, group)
-        cursor = FED.get(txn, group).cursor
-        if cursor < campaign.rows:
-            is_full = (messages.TALLY.find(txn, (group, State.HELD)) or 0) >= HELD_MOST
-            if cursor < cleared(campaign, house.approval_over) and not is_full:
-                fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
-        elif not campaign.uploading and _is_through(txn, group):
-            _move(txn, campaign, Stage.COMPLETED, now_ms, ended_ms=now_ms)
-    return fed
-
-
-def _is_through(txn: Txn, group: int) -> bool:
-    tally = messages.tally(txn, group)
-    return not any(tally.get(state) for state in messages.OPEN)
-
-
-class Said(NamedTuple):
-    """A text and its parts; no parts where each row has its own."""
-
-    text: str
-    parts: int
-
-
-class _Feeder:
-    """One feeding of one campaign: most rows need no word in the store but that they were fed."""
-
-    def __init__(self, txn: Txn, campaign: Campaign, house: House, pepper: bytes, now_ms: int) -> None:
-        self._txn = txn
-        self._campaign = campaign
-        self._house = house
-        self._pepper = pepper
-        self._now_ms = now_ms
-        self._fed = FED.get(txn, campaign.id)
-        self._bulk = BULKS.get(txn, campaign.id)
-        if self._bulk.language != house.language and not self._fed.cursor:
-            self._bulk = bulk_of(campaign, house.language)
-            BULKS.put(txn, campaign.id, self._bulk)
-        if self._fed.expires_ms != campaign.expires_ms:
-            self._fed = msgspec.structs.replace(self._fed, expires_ms=campaign.expires_ms)
-        self._any_ended = State.ACCEPTED in messages.tally(txn, campaign.id)
-        self._asks_customers = customers.any_known(txn)
-        # All this is asked again when the part is claimed; but each row that is turned away there costs a modem's turn.
-        self._knows_suppressions = suppressions.any_known(txn)
-        self._asks_consent = campaign.purpose in consent.NEEDED
-        self._is_over = campaign.expires_ms <= now_ms
-        self._link = links.writer(txn, campaign.id, house.link_base, pepper)
-        self._plain: dict[str, Said] = {}
-        self._needs_basis = bool(campaign.purpose in consent.NEEDED and campaign.consent_basis)
-        zone = house.time_zone
-        self._subscribers = topics.Subscribers(txn, campaign.topic, now_ms, zone) if campaign.topic else None
-        self._waiting: list[Waiting] = []
-        self._queued = 0
-
-    def feed(self, parts: int) -> int:
-        """Feed rows of about `parts`; how many rows."""
-        campaign, first = self._campaign, self._fed.cursor
-        cursor = first
-        is_simple = not (self._asks_customers or self._asks_consent or self._is_over or self._any_ended)
-        is_simple = is_simple and self._subscribers is None
-        last = cleared(campaign, self._house.approval_over)
-        for number, row in sheets.read_rows(self._txn, campaign.id, first, min(parts, last - first)):
-            cursor = number + 1
-            said = self._said(row.language) if is_simple and not self._is_suppressed(row.number) else None
-            if said is None:
-                parts -= self._row(number, row)
-            else:
-                self._waiting.append(Waiting(number, row, said.text, said.parts))
-                self._queued += 1
-                parts -= said.parts
-            if parts <= 0:
-                break
-        messages.count(self._txn, campaign.id, State.QUEUED, self._queued)
-        sheets.feed(self._txn, campaign.id, cursor, Feeding(self._bulk, self._fed, self._now_ms, self._waiting))
-        return cursor - first
-
-    def _is_suppressed(self, number: int) -> bool:
-        return self._knows_suppressions and suppressions.find(self._txn, self._pepper, number) is not None
-
-    def _said(self, language: str) -> "Said | None":
-        """What every row of a language says, where that needs no value of the row's own."""
-        if language not in self._plain:
-            text, parts = "", 0
-            if not sheets.template_of(self._bulk, language).fields:
-                empty = Row(0, 0, "", language, None)
-                text = sheets.text_of(self._bulk, empty)
-                message = sheets.message_of(self._campaign.id, 0, empty, self._bulk, self._fed, slots.EMPTY, text, 1)
-                try:
-                    parts = sms.measure(text, messages.envelope(message)).parts
-                except CodecError:
-                    parts = 0
-            self._plain[language] = Said(text, parts)
-        said = self._plain[language]
-        return said if said.parts else None
-
-    def _row(self, number: int, row: Row) -> int:
-        """How many parts it has."""
-        txn, now_ms = self._txn, self._now_ms
-        if self._any_ended and slots.find(txn, self._campaign.id, number)[0] != slots.WAITING:
-            messages.count(txn, self._campaign.id, State.ACCEPTED, 1)
-            return 1
-        verdict, text = messages.SEND, ""
-        customer = customers.find_by_number(txn, row.number) if self._asks_customers else None
-        known = row
-        if customer is not None:
-            # A name or a language that the customer may change tomorrow: what is sent today is worth a record.
-            values = {"name": customer.name, **(row.values or {})} if customer.name else row.values
-            known = msgspec.structs.replace(row, language=row.language or customer.language, values=values)
-        if self._link is not None:
-            known = msgspec.structs.replace(known, values={**(known.values or {}), links.FIELD: self._link(number)})
-        try:
-            text = sheets.text_of(self._bulk, known)
-        except CodecError as error:
-            verdict = Verdict(State.FAILED, f"missing_value_{error.field}")
-        message = sheets.message_of(self._campaign.id, number, row, self._bulk, self._fed, slots.EMPTY, text, 1)
-        if self._is_over:
-            verdict = Verdict(State.EXPIRED, "deadline_passed")
-        as_subscriber = messages.SEND
-        if self._subscribers is not None:
-            as_subscriber = self._subscribers.verdict(0 if customer is None else customer.id)
-        if (
-            as_subscriber.sends
-            and self._needs_basis
-            and consent.newest(txn, row.number, self._campaign.purpose) is None
-        ):
-            basis = consent.Consent(consent.Status.GRANTED, "import", self._campaign.consent_basis, now_ms)
-            agreement.add(txn, row.number, self._campaign.purpose, basis)
-        if verdict.sends:
-            verdict = permission.may_text(txn, message, self._pepper)
-        if verdict.sends:
-            verdict = as_subscriber
-        if not verdict.sends:
-            messages.record_ended(txn, message, verdict, now_ms)
-            return 1
-        is_own = known is not row and not self._says_the_same(row, text)
-        try:
-            if is_own:
-                parts = len(messages.enqueue(txn, message, now_ms).parts)
-            else:
-                parts = sms.measure(text, messages.envelope(message)).parts
-        except CodecError as error:
-            ended = msgspec.structs.replace(message, text="")
-            messages.record_ended(txn, ended, Verdict(State.FAILED, f"unencodable_{error.field}"), now_ms)
-            return 1
-        if self._subscribers is not None and customer is not None:
-            self._subscribers.note(customer.id, row.id)
-        if is_own:
-            return parts
-        self._waiting.append(Waiting(number, row, text, parts))
-        self._queued += 1
-        return parts
-
-    def _says_the_same(self, row: Row, text: str) -> bool:
-        """Whether the row alone says what it says together with what is known of the customer, and its link."""
-        try:
-            return sheets.text_of(self._bulk, row) == text
-        except CodecError:
-            return False
 
 
 # -- looking up

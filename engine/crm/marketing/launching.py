@@ -14,7 +14,7 @@ def parts_of(campaign: Campaign, link_base: str) -> int:
     """The parts that it may take: each row the longest of its texts, as that stands before values are merged in, but
     for the link.
     """
-    texts = [links.stretched(text, link_base) for text in campaign.texts.values()]
+    texts = [links.stretched(text, link_base) for text in campaigns.texts_of(campaign)]
     parts = campaign.rows * max(sms.measure(text).parts for text in texts)
     return min(parts, campaign.parts_most) if campaign.parts_most else parts
 

@@ -9,12 +9,12 @@ from engine.errors import Invalid, InvalidParam
 CODE: Final = "missing_opt_out"
 
 
-def require(texts: dict[str, str], purpose: str, house: House) -> None:
-    """Raises Invalid of code `missing_opt_out` naming each text that does not.  Other purposes need neither."""
+def require(texts: dict[str, str], purpose: str, house: House, field: str = "text") -> None:
+    """Raises Invalid of code `missing_opt_out` naming each of the texts that does not; others need neither."""
     if purpose != "marketing":
         return
     wrong = [
-        InvalidParam(f"text.{language}", f"lacks {' and '.join(lacking)}")
+        InvalidParam(f"{field}.{language}", f"lacks {' and '.join(lacking)}")
         for language, text in texts.items()
         if (lacking := missing(text, house))
     ]

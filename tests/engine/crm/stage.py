@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from engine import proof
 from engine._sheet import count
 from engine.config import House
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, feeding, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Fault, Upload
@@ -51,7 +51,7 @@ def launch(store: Store, campaign: int, now_ms: int = NOW_MS) -> None:
 
 
 def feed(store: Store, parts: int = 100, now_ms: int = NOW_MS) -> int:
-    return store.write_now(campaigns.feed, now_ms, parts, HOUSE, PEPPER)
+    return store.write_now(feeding.feed, now_ms, parts, HOUSE, PEPPER)
 
 
 def running(store: Store, rows: Sequence[Row], text: str = "hello", purpose: str = "service", **fields: object) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, feeding, uploads
 from engine.crm.marketing.campaigns import Campaign, Stage
 from engine.crm.marketing.recipients import Row
 from engine.crm.marketing.uploads import Fault, Upload
@@ -320,7 +320,7 @@ class Town(RuleBasedStateMachine):
                 row.is_fed = True
                 drive.cursor += 1
                 fed += 1
-        assert self.do(campaigns.feed, self.now_ms, parts, HOUSE, PEPPER) == fed
+        assert self.do(feeding.feed, self.now_ms, parts, HOUSE, PEPPER) == fed
 
     def is_fed(self, drive: Drive, row: Text) -> int:
         """What becomes of a row whose turn has come; how many parts it has."""

@@ -22,6 +22,7 @@ from engine.config import Caps, House, Limits
 from engine.crm import erasure, merging
 from engine.crm.marketing import (
     campaigns,
+    feeding,
     festivals,
     greetings,
     house_days,
@@ -170,7 +171,7 @@ def fill(txn: Txn) -> None:
     upload = uploads.add_rows(txn, upload, rows, {9: Fault("invalid", "to", "is no number")}, PEPPER, NOW_MS)
     uploads.finish(txn, upload, NOW_MS)
     campaigns.launch(txn, campaign.id, NOW_MS + 40)
-    campaigns.feed(txn, NOW_MS + 50, 8, House(), PEPPER)
+    feeding.feed(txn, NOW_MS + 50, 8, House(), PEPPER)
     for _, row in sheets.read_rows(txn, campaign.id, 0, 1):
         intents.claim(txn, [Pick(row.id, SIM + 5)], NOW_MS + 55, send_all)
     planned = campaigns.add(txn, Campaign(0, "Autumn", {"en": "Dear"}, "service", objective="news"), NOW_MS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import feeding
 from engine.store.table import Txn
 from engine.traffic.feeder import Feeder
 from engine.wiring import TABLES
@@ -30,7 +30,7 @@ def play(store: CountedStore, *acts: Callable[[Feeder], None], wants: Callable[[
     loop.is_writing = lambda: store.writing > 0
 
     def feed(txn: Txn, now_ms: int, parts: int) -> int:
-        return campaigns.feed(txn, now_ms, min(parts, 10), HOUSE, PEPPER)
+        return feeding.feed(txn, now_ms, min(parts, 10), HOUSE, PEPPER)
 
     feeder = Feeder(store, feed, lambda: NOW_MS + round(loop.now_s * 1000), wants)
 

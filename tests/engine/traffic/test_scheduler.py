@@ -14,7 +14,7 @@ import pytest
 from engine import proof
 from engine.config import House
 from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, feeding, uploads
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign, Stage
 from engine.crm.marketing.recipients import Row
 from engine.errors import StoreFull
@@ -133,7 +133,7 @@ async def playing(
     scheduler = Scheduler(
         store,
         gate_with(PEPPER),
-        lambda txn, now_ms, parts: campaigns.feed(txn, now_ms, parts, HOUSE, PEPPER),
+        lambda txn, now_ms, parts: feeding.feed(txn, now_ms, parts, HOUSE, PEPPER),
         clock.now_ms,
         120.0,
         Random(1),

@@ -22,7 +22,7 @@ import pytest
 from engine import proof
 from engine.config import Hours, House, Limits, QuietHours
 from engine.crm.gate import gate_with
-from engine.crm.marketing import campaigns, uploads
+from engine.crm.marketing import campaigns, feeding, uploads
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.recipients import Row
 from engine.store.environment import Store
@@ -161,7 +161,7 @@ class Year:
         scheduler = Scheduler(
             store,
             gate_with(PEPPER, HOUSE, QUIET),
-            lambda txn, now_ms, parts: campaigns.feed(txn, now_ms, parts, HOUSE, PEPPER),
+            lambda txn, now_ms, parts: feeding.feed(txn, now_ms, parts, HOUSE, PEPPER),
             self.now_ms,
             120.0,
             Random(1),

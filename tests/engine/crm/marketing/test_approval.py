@@ -4,7 +4,7 @@ import pytest
 
 from engine.config import ANY_HOUR, House
 from engine.crm.gate import judge_with
-from engine.crm.marketing import campaigns
+from engine.crm.marketing import campaigns, feeding
 from engine.crm.marketing.approval import approve
 from engine.crm.marketing.campaigns import Stage
 from engine.errors import Conflict
@@ -27,7 +27,7 @@ def start(store: Store, campaign: int) -> None:
 
 
 def feed(store: Store) -> int:
-    return store.write_now(campaigns.feed, NOW_MS, 100, HOUSE, PEPPER)
+    return store.write_now(feeding.feed, NOW_MS, 100, HOUSE, PEPPER)
 
 
 def say_yes(store: Store, campaign: int, person: str) -> None:

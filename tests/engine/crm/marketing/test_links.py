@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import House
-from engine.crm.marketing import campaigns, launching, links
+from engine.crm.marketing import campaigns, feeding, launching, links
 from engine.crm.marketing.campaigns import Campaign
 from engine.crm.marketing.links import CODE_LONGEST, LINKED, LINKS, NUMBER_MOST, ROW_MOST, Led, code
 from engine.errors import Conflict, Invalid
@@ -153,7 +153,7 @@ def test_every_row_says_its_own_address_and_the_store_keeps_none_before(store: S
     store.write_now(campaigns.launch, made.id, NOW_MS, 100, house)
     with store.read() as txn:
         assert [one.message.text for one in campaigns.results(txn, made, 0, 3)] == ["", "", ""]
-    store.write_now(campaigns.feed, NOW_MS, 100, house, PEPPER)
+    store.write_now(feeding.feed, NOW_MS, 100, house, PEPPER)
     assert [one.text for one in fed(store)] == [
         f"Dear N{at}: {BASE}/l/{code(PEPPER, made.id, 1, at)}" for at in range(3)
     ]
@@ -167,7 +167,7 @@ def test_a_house_that_has_no_address_any_more_launches_no_link_and_sends_no_text
     with pytest.raises(Conflict, match="link_base"):
         store.write_now(campaigns.launch, made.id, NOW_MS, 100, House())
     store.write_now(campaigns.launch, made.id, NOW_MS, 100, House(link_base=BASE))
-    store.write_now(campaigns.feed, NOW_MS, 100, House(), PEPPER)
+    store.write_now(feeding.feed, NOW_MS, 100, House(), PEPPER)
     (only,) = fed(store)
     assert (only.state.slug, only.reason) == ("failed", "missing_value_link")
     assert differences(store) == []
