@@ -258,9 +258,10 @@ class Engine:
         )
 
     def _feed(self, txn: Txn, now_ms: int, parts: int) -> int:
+        settings = self.settings
         caps.reopen(txn, now_ms, spending.spent, self.prices)
-        begun = schedule.begin_due(txn, now_ms, self.settings.house)
-        return begun + feeding.feed(txn, now_ms, parts, self.settings.house, self.pepper)
+        begun = schedule.begin_due(txn, now_ms, settings.house)
+        return begun + feeding.feed(txn, now_ms, parts, settings.house, self.pepper, settings.quiet)
 
     def _modem_changed(self, view: ModemView) -> None:
         if view.imsi:

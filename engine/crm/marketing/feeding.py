@@ -9,10 +9,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine import sms
-from engine.config import House
+from engine.config import ANY_HOUR, House, QuietHours
+from engine.crm import quiet
 from engine.crm.marketing import campaigns, links, topics
 from engine.crm.marketing.campaigns import CAMPAIGNS, Campaign
 from engine.crm.people import agreement, consent, customers, permission, suppressions
+from engine.crm.people.zones import zones_of
 from engine.errors import CodecError
 from engine.store.table import Txn
 from engine.traffic import bulk, messages, sheets, slots
@@ -20,9 +22,10 @@ from engine.traffic.messages import GROUPS, Sending, State, Verdict
 from engine.traffic.sheets import BULKS, FED, Feeding, Row, Waiting
 
 HELD_MOST: Final = 10_000  # messages of a campaign that wait for the morning; the rows behind them wait unfed
+LOOKED_AT: Final = 20  # of the rows behind them
 
 
-def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes) -> int:
+def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes, hours: QuietHours = ANY_HOUR) -> int:
     """Move the next rows of the running campaigns into the due line, about `parts` in all; how many rows that were."""
     running = [group for (group,), sending in GROUPS.scan(txn) if sending == Sending.RUNNING]
     fed = 0
@@ -31,11 +34,19 @@ def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes) -> int:
         cursor = FED.get(txn, group).cursor
         if cursor < campaign.rows:
             is_full = (messages.TALLY.find(txn, (group, State.HELD)) or 0) >= HELD_MOST
+            is_full = is_full and _is_night(txn, campaign, cursor, house, hours, now_ms)
             if cursor < campaigns.cleared(campaign, house.approval_over) and not is_full:
                 fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
         elif not campaign.uploading and _is_through(txn, group):
             campaigns.complete(txn, campaign, now_ms)
     return fed
+
+
+def _is_night(txn: Txn, campaign: Campaign, cursor: int, house: House, hours: QuietHours, now_ms: int) -> bool:
+    """Whether the next rows would have to wait for the morning too; not so where the others wait for their caps."""
+    open_ = quiet.open_hours(campaign.purpose, hours, campaign.hours)
+    numbers = [row.number for _, row in sheets.read_rows(txn, campaign.id, cursor, LOOKED_AT) if row.number]
+    return bool(open_) and all(quiet.opening(now_ms, zones_of(one, house.time_zone), *open_) for one in numbers)
 
 
 def _is_through(txn: Txn, group: int) -> bool:

@@ -1,7 +1,10 @@
 """engine/crm/gate.py: quiet hours by the recipient's clock, held and let go in the transaction that claims."""
 
+import pytest
+
 from engine.config import Hours, House, QuietHours
 from engine.crm.gate import gate_with
+from engine.crm.marketing import feeding
 from engine.crm.quiet import ON_THE_WAY_MS
 from engine.store.environment import Store
 from engine.traffic import intents, messages
@@ -115,15 +118,6 @@ def test_a_campaign_over_night_holds_and_counts_and_goes_in_the_morning(store: S
     assert differences(store) == []
 
 
-def test_a_long_night_does_not_feed_a_whole_campaign(store: Store) -> None:
-    campaign = running(store, [row(SHANGHAI + at) for at in range(5)])
-    feed(store, parts=2, now_ms=EVENING_MS)
-    store.write_now(lambda txn: messages.count(txn, campaign, State.HELD, 10_000))
-    assert feed(store, now_ms=EVENING_MS) == 0
-    store.write_now(lambda txn: messages.count(txn, campaign, State.HELD, -1))
-    assert feed(store, now_ms=EVENING_MS) == 3
-
-
 def test_hours_may_differ_by_day(store: Store) -> None:
     no_tuesday = QuietHours(service=(Hours(days=0b1111101),))
     message = put(store, BERLIN)
@@ -131,3 +125,27 @@ def test_hours_may_differ_by_day(store: Store) -> None:
         (verdict,) = gate_with(PEPPER, House(), no_tuesday)(txn, [message], EVENING_MS)
     assert verdict.state is State.HELD
     assert EVENING_MS + 3.5 * HOUR_MS <= verdict.until_ms < EVENING_MS + 4 * HOUR_MS
+
+
+def test_at_night_no_more_are_fed_than_may_wait_and_by_day_those_behind_who_has_had_enough_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "HELD_MOST", 3)
+    house, hours = House(time_zone="Europe/Berlin"), QuietHours()
+    gate = gate_with(PEPPER, house, hours)
+
+    def step(now_ms: int) -> int:
+        fed_ = store.write_now(feeding.feed, now_ms, 2, house, PEPPER, hours)
+        waiting = [message for message in fed(store) if message.state is State.QUEUED]
+        picks = [Pick(message.id, 1 + place) for place, message in enumerate(waiting)]
+        store.write_now(intents.claim, picks, now_ms, gate)
+        return fed_
+
+    campaign = running(store, [row(BERLIN + place) for place in range(12)], purpose="service")
+    night_ms = EVENING_MS + 2 * HOUR_MS
+    assert [step(night_ms) for _ in range(4)] == [2, 2, 0, 0]
+    assert counts(store, campaign)["held"] == 4
+    # By day they would be fed although four of them wait still.
+    assert step(night_ms + 11 * HOUR_MS) == 2
+    assert counts(store, campaign) == {"held": 4, "sending": 2, "accepted": 6}
+    assert differences(store) == []
