@@ -11,6 +11,7 @@ from aiohttp import web
 from engine.access.rates import Rates
 from engine.access.replays import AtWork
 from engine.wiring import Engine
+from server import noting
 from server.api import (
     audit,
     campaigns,
@@ -53,7 +54,7 @@ from server.console import pages
 from server.context import ENGINE, LABORATORY, Laboratory
 from server.middleware import RATES, bearer, refusals, tell_rate
 from server.repeats import AT_WORK
-from server.route import KNOWN, Route
+from server.route import KNOWN, SHOWING, Route
 from server.webhooks import attach
 
 BODY_MOST: Final = 8 << 20  # octets of a body that is read whole; uploads are streamed and have no limit
@@ -104,11 +105,13 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     app[RATES] = Rates()
     app[AT_WORK] = AtWork()
     app.on_response_prepare.append(tell_rate)
+    app.on_response_prepare.append(noting.begin)
     if laboratory is not None:
         app[LABORATORY] = laboratory
     routes = _routes(laboratory is not None)
     app[KNOWN] = {(route.method, route.path): route for route in routes}
     app[openapi.DOCUMENT] = _document(laboratory is not None)
+    app[SHOWING] = openapi.showing(app[openapi.DOCUMENT])
     app[events.BELL] = events.Bell()
     engine.store.follow(app[events.BELL].follow)
     paths = [route.path for route in routes]

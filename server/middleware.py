@@ -20,9 +20,10 @@ from engine.access.rights import EVERY
 from engine.access.sessions import Session
 from engine.access.tokens import Token
 from engine.crm.people import staff
+from engine.crm.people.roles import REVEALS_A_DAY
 from engine.errors import CarillonError, TooMany
 from engine.store import ids
-from server import problems
+from server import noting, problems
 from server.calling import CALLER, caller_of
 from server.context import ENGINE
 from server.repeats import keyed
@@ -99,17 +100,20 @@ async def bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
         refusal = _refusal_of_session(request)
         if refusal is not None:
             return refusal
-        request[CALLER] = _of_session(request)
+        request[CALLER] = of_session(request)
     else:
         return _unauthorized(request, "send the header Authorization: Bearer <token>")
     if route is not None and route.right:
         caller_of(request).require(route.right)
-    return await keyed(request, handler)
+    noting.ask(request)
+    response = await keyed(request, handler)
+    await noting.leave(request, response)
+    return response
 
 
 def of_token(token: Token) -> Caller:
-    """Who calls with this token."""
-    return Caller("token", token.name, token.number, token.rights)
+    """Who calls with this token; what it may reveal without seeing numbers is what one of the staff may."""
+    return Caller("token", token.name, token.number, token.rights, token.sight, REVEALS_A_DAY)
 
 
 def _take_turn(request: web.Request, token: Token) -> None:
@@ -170,7 +174,7 @@ def person_of(request: web.Request) -> str:
     return "" if session is None else session.who
 
 
-def _of_session(request: web.Request) -> Caller:
+def of_session(request: web.Request) -> Caller:
     """Who calls with a session that there is; a token's may do everything, since only such a token gives one."""
     session = session_of(request)
     if session is None or session.kind == "token":

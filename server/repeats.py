@@ -19,6 +19,7 @@ from engine.store.table import Txn
 from server import problems
 from server.calling import caller_of
 from server.context import ENGINE
+from server.noting import noted
 from server.route import route_of
 
 T = TypeVar("T")
@@ -44,11 +45,13 @@ async def made(
 ) -> web.Response:
     """Make `change(txn, *args)` and answer with what `answer` makes of its result in the same state of the store.
 
-    Under an Idempotency-Key the answer is made and kept inside the change's transaction, on the writer's thread.
+    The change leaves its row in the audit log.  Under an Idempotency-Key the answer is made and kept inside the
+    change's transaction, on the writer's thread.
     Raises what the change raises, and Conflict where a repeat was quicker.
     """
     engine = request.app[ENGINE]
     claim = request.get(_CLAIM)
+    change = noted(request, change)
     if claim is None:
         result = await engine.store.write(change, *args, **_)
         with engine.store.read() as txn:

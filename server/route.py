@@ -23,6 +23,10 @@ class Route:
 
     `right` is what the caller must have, empty where any caller may.  `tells` are headers of the answer.  `schemas` has
     the JSON Schema of a parameter where its name does not say it.
+
+    `audited` is the word of the audit log for a call that makes no change by `repeats.made` or `noting.written`: of one
+    that reads, where a person calls or numbers are asked for in full.  `is_busy` is a route that programs call so often
+    that they leave no row.
     """
 
     method: str
@@ -41,6 +45,8 @@ class Route:
     right: str = ""
     tells: tuple[str, ...] = ()
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    audited: str = ""
+    is_busy: bool = False
 
     @property
     def takes_stream(self) -> bool:
@@ -62,6 +68,8 @@ class Route:
         return 412 in self.problems
 
 
+# The routes whose answers have telephone numbers, by method and path, as the document says.
+SHOWING: Final = web.AppKey("showing", frozenset[tuple[str, str]])
 KNOWN: Final = web.AppKey("routes", dict[tuple[str, str], Route])
 
 

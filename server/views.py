@@ -1,9 +1,15 @@
 """What we answer: the shapes of records as JSON.  `wire` fills them, and the OpenAPI document is made from them."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
+
+# What may be or hold a telephone number, so that the document says where numbers are.
+_MARK = Meta(extra_json_schema={"x-phone": True})
+Phone = Annotated[str, _MARK]
+AnyPhone = Annotated[Any, _MARK]
+Sheet = Annotated[str, Meta(description="a table, telephone numbers in it"), _MARK]
 
 
 class PartView(msgspec.Struct, frozen=True):
@@ -21,7 +27,7 @@ class MessageView(msgspec.Struct, frozen=True, tag_field="direction", tag="out")
     """A message we send.  `to` is masked in lists; `parts` counts them by state; `part_details` stand in no list."""
 
     id: str
-    to: str
+    to: Phone | None
     text: str
     state: str
     reason: str | None
@@ -46,7 +52,7 @@ class ReceivedView(msgspec.Struct, frozen=True, tag_field="direction", tag="in",
     """A text that somebody sent us.  `from` is masked in lists; `complete` is false where parts never came."""
 
     id: str
-    from_: str
+    from_: Phone | None
     text: str
     state: str
     routed_to: str | None
@@ -132,7 +138,7 @@ class ResultView(msgspec.Struct, frozen=True):
     row: int
     message_id: str
     client_ref: str | None
-    to: str
+    to: Phone | None
     state: str
     reason: str | None
     updated_at: str | None

@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from engine import numbers
+from engine.access.caller import Caller
 from engine.crm.marketing import campaigns, uploads
 from engine.crm.marketing.responses import Response
 from engine.crm.marketing.uploads import Fault, Upload
@@ -24,7 +25,8 @@ from engine.traffic.events import Event
 from engine.traffic.inbox import Received
 from engine.traffic.messages import Message, Part, State
 from engine.traffic.routes import Route, Sender
-from server import views
+from server import sight, views
+from server.calling import NUMBERS, is_asking
 
 T = TypeVar("T")
 
@@ -208,7 +210,8 @@ def cell(value: Any) -> str:
 def known_query(request: web.Request, *names: str) -> None:
     """Refuse query parameters that are none of `names`.  Raises Invalid."""
     for name, value in request.query.items():
-        if name not in names:
+        # What every call may say whose answer has numbers stands in no list of names.
+        if name not in names and not (name == NUMBERS and is_asking(request)):
             raise Invalid(InvalidParam(name, "is not a parameter of this call"))
         if not value:
             raise Invalid(InvalidParam(name, "is empty: leave it out"))
@@ -232,13 +235,12 @@ def id_of(request: web.Request, prefix: str) -> int:
 # -- views
 
 
-def message(record: Message, *, whole: bool = False) -> views.MessageView:
-    """A message as JSON; its number is masked unless `whole`."""
-    number = numbers.from_key(record.number)
+def message(record: Message, caller: Caller | None = None, *, whole: bool = False) -> views.MessageView:
+    """A message as JSON, its number as the caller sees it; with its parts where it is `whole`."""
     counts = Counter(part.state.slug for part in record.parts)
     return views.MessageView(
         id=messages.name(record.id),
-        to=number if whole else numbers.mask(number),
+        to=sight.number(caller, record.number, whole=whole),
         text=record.text,
         state=record.state.slug,
         reason=record.reason or None,
@@ -271,11 +273,11 @@ def _part(part: Part) -> views.PartView:
     )
 
 
-def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
-    """A text somebody sent us as JSON; the sender is masked unless `whole`."""
+def received(record: Received, caller: Caller | None = None, *, whole: bool = False) -> views.ReceivedView:
+    """A text somebody sent us as JSON, the sender as the caller sees him."""
     return views.ReceivedView(
         id=inbox.name(record.id),
-        from_=record.originator if whole else numbers.mask(record.originator),
+        from_=sight.spelled(caller, record.originator, whole=whole),
         text=record.text,
         state=record.progress.name.lower(),
         routed_to=record.routed_to or None,
@@ -286,14 +288,16 @@ def received(record: Received, *, whole: bool = False) -> views.ReceivedView:
     )
 
 
-def result(row: campaigns.Result, did: Response, variant: str) -> views.ResultView:
-    """One row of a campaign's results, and what somebody did about it."""
+def result(
+    row: campaigns.Result, did: Response, variant: str, caller: Caller | None = None
+) -> views.ResultView:
+    """One row of a campaign's results, and what somebody did about it; a list."""
     message = row.message
     return views.ResultView(
         row=row.row + 1,
         message_id=messages.name(message.id),
         client_ref=message.client_ref or None,
-        to=numbers.mask(numbers.from_key(message.number)),
+        to=sight.number(caller, message.number, whole=False),
         state=message.state.slug,
         reason=message.reason or None,
         updated_at=time(message.updated_ms),

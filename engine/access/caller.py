@@ -13,10 +13,20 @@ Sight = Literal["full", "masked", "none"]
 SENSITIVE: Final = ("number", "email", "birthday", "address")
 
 
+class Asked:
+    """That a call asked for telephone numbers in full; `told` counts those that its answer has so far."""
+
+    __slots__ = ("told",)
+
+    def __init__(self) -> None:
+        self.told = 0
+
+
 class Caller(msgspec.Struct, frozen=True):
     """`kind` and `id` tell who it is: a program by its token, a member of the staff, a text, or Carillon itself.
 
-    `sight` says how much of each of SENSITIVE he sees in any answer, list, export, webhook or text.
+    `sight` says how much of each of SENSITIVE he sees in any answer, list, export, webhook or text.  `asked` is there
+    where he may see numbers in full and asked for them.
     """
 
     kind: Literal["token", "staff", "sms", "system"]
@@ -25,6 +35,7 @@ class Caller(msgspec.Struct, frozen=True):
     rights: frozenset[str] = frozenset()
     sight: dict[str, Sight] = {}
     reveals_a_day: int = 0
+    asked: Asked | None = None
 
     def may(self, right: str) -> bool:
         """Whether he has the right."""

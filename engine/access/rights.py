@@ -20,6 +20,7 @@ RIGHTS: Final = (
     "customers:export",
     "customers:reveal",
     "customers:erase",
+    "numbers:read",
     "consents:write",
     "segments:write",
     "imports:write",
@@ -42,6 +43,8 @@ RIGHTS: Final = (
 )
 
 EVERY: Final = frozenset(RIGHTS)
+# To see telephone numbers in full: of a person it goes with a role that shows them so, and such a role with it.
+NUMBERS: Final = "numbers:read"
 
 
 def checked(words: Iterable[str], field: str = "rights") -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.access.caller import Caller
+from engine.access.caller import Caller, Sight
 from engine.access.rates import PER_MINUTE_MOST
-from engine.access.rights import EVERY, checked
+from engine.access.rights import EVERY, NUMBERS, checked
 from engine.errors import Conflict, Forbidden, Invalid, InvalidParam, NotFound, Stale
 from engine.store.table import Octets, Table, Txn
 
@@ -48,6 +48,11 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     def rights(self) -> frozenset[str]:
         """What it may do."""
         return frozenset(self.scopes) if self.scopes else EVERY
+
+    @property
+    def sight(self) -> dict[str, Sight]:
+        """How much it sees of a person: numbers only masked without the right to them."""
+        return {} if NUMBERS in self.rights else {"number": "masked"}
 
 
 TOKENS: Final = Table("tokens", Token, "32s")

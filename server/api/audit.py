@@ -7,7 +7,7 @@ from aiohttp import web
 
 from engine.crm.people import audit, audit_heads, reveals, zones
 from server import wire
-from server.calling import caller_of
+from server.calling import by_of, caller_of
 from server.context import ENGINE
 from server.route import Route
 from server.shapes import audit as shapes
@@ -55,7 +55,7 @@ async def reveal(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), shapes.NewReveal)
     identifier, zone = wire.id_of(request, "cus"), zones.clock(engine.settings.house.time_zone)
     outcome = await engine.store.write(
-        reveals.reveal, shapes.by_of(request), identifier, body.field, body.reason, zone, engine.now_ms()
+        reveals.reveal, by_of(request), identifier, body.field, body.reason, zone, engine.now_ms()
     )
     return wire.reply(shapes.RevealView(body.field, outcome.value, outcome.left))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from engine.access.caller import Caller
 from engine.crm.marketing import (
     approval,
     audiences,
@@ -29,7 +30,7 @@ from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.wiring import Engine
 from server import problems, rows, views, wire
-from server.calling import token_of
+from server.calling import caller_of, token_of
 from server.context import ENGINE
 from server.middleware import person_of
 from server.repeats import made
@@ -265,21 +266,21 @@ async def list_faults(request: web.Request) -> web.Response:
 async def results(request: web.Request) -> web.Response:
     """What became of each row, in order; `cursor` is the last row read.  The first `gone` rows are kept no more."""
     after, limit = _rows_of(request)
-    identifier = wire.id_of(request, "cmp")
+    identifier, caller = wire.id_of(request, "cmp"), caller_of(request)
     with request.app[ENGINE].store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
-        items = _results(txn, campaign, after, limit)
+        items = _results(txn, campaign, after, limit, caller)
         gone = campaigns.gone(txn, campaign)
     return wire.reply(views.ResultPage(items, _next_row(items, limit), gone))
 
 
-def _results(txn: Txn, campaign: Campaign, first: int, limit: int) -> list[views.ResultView]:
+def _results(txn: Txn, campaign: Campaign, first: int, limit: int, caller: Caller) -> list[views.ResultView]:
     found = list(campaigns.results(txn, campaign, first, limit))
     if not found:
         return []
     did = responses.of_rows(txn, campaign.id, found[0].row, found[-1].row)
     return [
-        wire.result(row, did.get(row.row, responses.NOTHING), variants.letter(campaign, row.message.id))
+        wire.result(row, did.get(row.row, responses.NOTHING), variants.letter(campaign, row.message.id), caller)
         for row in found
     ]
 
@@ -297,7 +298,7 @@ async def by_variant(request: web.Request) -> web.Response:
 async def results_csv(request: web.Request) -> web.StreamResponse:
     """The same as a CSV file, streamed: without the rows that are kept no more."""
     wire.known_query(request)
-    engine = request.app[ENGINE]
+    engine, caller = request.app[ENGINE], caller_of(request)
     identifier = wire.id_of(request, "cmp")
     with engine.store.read() as txn:
         campaign = CAMPAIGNS.get(txn, identifier)
@@ -313,7 +314,7 @@ async def results_csv(request: web.Request) -> web.StreamResponse:
         writer = csv.writer(lines)
         behind = campaign.rows  # where there is none to come
         with engine.store.read() as txn:
-            for view in _results(txn, campaign, first, EXPORT_ROWS):
+            for view in _results(txn, campaign, first, EXPORT_ROWS, caller):
                 writer.writerow([wire.cell(getattr(view, column)) for column in header])
                 behind = view.row
         first = behind
@@ -365,6 +366,7 @@ ROUTES: Final = (
         takes=Row,
         gives=views.UploadView,
         media=tuple(rows.READERS),
+        audited="campaign.uploaded",
         problems=(404, 409, 415),
         right="campaigns:write",
     ),
@@ -374,6 +376,7 @@ ROUTES: Final = (
         address,
         202,
         takes=audience_shapes.Audience,
+        audited="campaign.addressed",
         gives=views.UploadView,
         problems=(404, 409),
         right="campaigns:write",
@@ -414,7 +417,8 @@ ROUTES: Final = (
         "GET",
         "/v1/campaigns/{id}/results.csv",
         results_csv,
-        gives=str,
+        gives=views.Sheet,
+        audited="campaign.exported",
         gives_media="text/csv",
         problems=(404,),
         right="campaigns:read",

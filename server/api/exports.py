@@ -15,12 +15,10 @@ from engine.crm.people.segments import SEGMENTS
 from engine.errors import Forbidden, Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Txn
-from server import wire
-from server.calling import caller_of
+from server import noting, sight, views, wire
+from server.calling import by_of, caller_of
 from server.context import ENGINE
 from server.route import Route
-from server.shapes import sight
-from server.shapes.audit import by_of
 
 TOGETHER: Final = 500
 _HIDDEN: Final = "***"
@@ -49,7 +47,7 @@ async def customers_csv(request: web.Request) -> web.StreamResponse:
             condition = segments.read(txn, query["condition"])
     by, show = by_of(request), _shown(caller, whole=whole)
     # Before the first line: who breaks off the file has had a part of it.
-    await engine.store.write(_begin, by, columns, whole, engine.now_ms())
+    await noting.written(request, _begin, by, columns, whole, engine.now_ms())
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="customers.csv"'}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
@@ -89,6 +87,8 @@ def _next(txn: Txn, after: int) -> list[Customer]:
 def _shown(caller: Caller, *, whole: bool) -> Callable[[str, str], str]:
     if not whole:
         seen = {field: "none" if caller.sees(field) == "none" else "masked" for field in SENSITIVE}
+        if caller.asked is not None:
+            seen["number"] = "full"
         caller = msgspec.structs.replace(caller, sight={**caller.sight, **seen})
 
     def show(field: str, told: str) -> str:
@@ -101,6 +101,8 @@ def _shown(caller: Caller, *, whole: bool) -> Callable[[str, str], str]:
 
 def _begin(txn: Txn, by: By, columns: tuple[str, ...], whole: bool, now_ms: int) -> None:
     told = {"columns": (None, list(columns)), "whole": (None, whole)}
+    if by.caller.asked is not None:
+        told["numbers_told"] = (None, noting.WHOLE)
     audit.append(txn, by, "customers.exported", "customers", now_ms, told)
 
 
@@ -113,7 +115,7 @@ ROUTES: Final = (
         "GET",
         "/v1/customers.csv",
         customers_csv,
-        gives=str,
+        gives=views.Sheet,
         gives_media="text/csv",
         query={
             "columns": f"of {', '.join(exports.COLUMNS)} and own fields as attrs.key, with commas between",

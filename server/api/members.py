@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from engine import numbers
+from engine.access.caller import Caller
 from engine.crm.marketing import ledger, members, points, rewards, tiers, till_codes
 from engine.crm.marketing.ledger import Kind
 from engine.crm.marketing.points import Posted
@@ -14,10 +15,11 @@ from engine.crm.people.member import MEMBERS, Member, State
 from engine.errors import Invalid, InvalidParam
 from engine.store import ids
 from engine.store.table import Txn
-from engine.wiring import Engine
 from server import wire
+from server.calling import caller_of
 from server.context import ENGINE
 from server.middleware import person_of
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import members as shapes
@@ -29,13 +31,13 @@ def _by(request: web.Request) -> str:
     return person_of(request) or "api"
 
 
-def _view(txn: Txn, identifier: int, record: Member) -> MemberView:
-    return shapes.member(identifier, record, CUSTOMERS.find(txn, identifier), tiers.ladder(txn))
+def _view(txn: Txn, caller: Caller, identifier: int, record: Member) -> MemberView:
+    return shapes.member(caller, identifier, record, CUSTOMERS.find(txn, identifier), tiers.ladder(txn))
 
 
-def _seen(engine: Engine, identifier: int, record: Member) -> MemberView:
-    with engine.store.read() as txn:
-        return _view(txn, identifier, record)
+def _seen(request: web.Request, identifier: int, record: Member) -> MemberView:
+    with request.app[ENGINE].store.read() as txn:
+        return _view(txn, caller_of(request), identifier, record)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -48,7 +50,7 @@ async def create(request: web.Request) -> web.Response:
     location = f"/v1/members/{members.name_of(customer)}"
 
     def answer(txn: Txn, record: Member) -> web.Response:
-        return wire.reply(_view(txn, customer, record), 201, Location=location)
+        return wire.reply(_view(txn, caller_of(request), customer, record), 201, Location=location)
 
     return await made(request, answer, change, customer, _by(request), engine.now_ms(), zone)
 
@@ -59,14 +61,14 @@ async def list_all(request: web.Request) -> web.Response:
     Telephone numbers are masked.
     """
     wire.known_query(request, "cursor", "limit", "number", "phone", "last4")
-    engine = request.app[ENGINE]
+    engine, caller = request.app[ENGINE], caller_of(request)
     before, limit = wire.page_of(request, "mem")
     with engine.store.read() as txn:
         asked = _asked(txn, request, engine.settings.house.country or None)
         if asked is not None:
-            found = [_view(txn, identifier, MEMBERS.get(txn, identifier)) for identifier in asked]
+            found = [_view(txn, caller, identifier, MEMBERS.get(txn, identifier)) for identifier in asked]
             return wire.reply(shapes.MemberPage(found, None))
-        items = [_view(txn, identifier, record) for identifier, record in members.listed(txn, before, limit)]
+        items = [_view(txn, caller, identifier, record) for identifier, record in members.listed(txn, before, limit)]
     return wire.reply(shapes.MemberPage(items, wire.next_of(items, limit)))
 
 
@@ -95,11 +97,11 @@ async def by_code(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.ShownCode)
-    return await made(request, _shown, till_codes.use, engine.pepper, body.code, engine.now_ms())
 
+    def answer(txn: Txn, identifier: int) -> web.Response:
+        return wire.reply(_view(txn, caller_of(request), identifier, members.get(txn, identifier)))
 
-def _shown(txn: Txn, identifier: int) -> web.Response:
-    return wire.reply(_view(txn, identifier, members.get(txn, identifier)))
+    return await made(request, answer, till_codes.use, engine.pepper, body.code, engine.now_ms())
 
 
 async def get(request: web.Request) -> web.Response:
@@ -108,7 +110,7 @@ async def get(request: web.Request) -> web.Response:
     identifier = wire.id_of(request, "mem")
     with request.app[ENGINE].store.read() as txn:
         record = members.get(txn, identifier)
-        view = _view(txn, identifier, record)
+        view = _view(txn, caller_of(request), identifier, record)
     return wire.reply(view, ETag=f'"{record.version}"')
 
 
@@ -122,8 +124,8 @@ async def change(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), shapes.MemberChange)
     move = partial(members.move, reason=body.reason)
     state = State[body.state.upper()]
-    record = await engine.store.write(move, identifier, state, version, engine.now_ms())
-    return wire.reply(_seen(engine, identifier, record), ETag=f'"{record.version}"')
+    record = await written(request, move, identifier, state, version, engine.now_ms())
+    return wire.reply(_seen(request, identifier, record), ETag=f'"{record.version}"')
 
 
 async def history(request: web.Request) -> web.Response:
@@ -160,9 +162,9 @@ async def add_points(request: web.Request) -> web.Response:
 
     def answer(txn: Txn, posted: Posted | None) -> web.Response:
         if posted is None:
-            nothing = _view(txn, identifier, members.get(txn, identifier))
+            nothing = _view(txn, caller_of(request), identifier, members.get(txn, identifier))
             return wire.reply(shapes.PointsAnswer(nothing, None, False), 201)
-        view, row = _view(txn, identifier, posted.member), shapes.row(posted.place, posted.row)
+        view, row = _view(txn, caller_of(request), identifier, posted.member), shapes.row(posted.place, posted.row)
         return wire.reply(shapes.PointsAnswer(view, row, posted.is_new), 201)
 
     return await made(request, answer, _post, identifier, body, when)
@@ -212,7 +214,7 @@ async def redeem(request: web.Request) -> web.Response:
     now_ms, zone = engine.now_ms(), engine.settings.house.time_zone
 
     def answer(txn: Txn, given: rewards.Redeemed) -> web.Response:
-        view = _view(txn, identifier, given.posted.member)
+        view = _view(txn, caller_of(request), identifier, given.posted.member)
         return wire.reply(shapes.RewardGiven(issued(given.issued, 0), view), 201)
 
     return await made(
@@ -260,7 +262,16 @@ ROUTES: Final = (
         problems=(404, 409),
         right="members:read",
     ),
-    Route("GET", "/v1/members/{id}", get, gives=MemberView, problems=(404,), tells=("ETag",), right="members:read"),
+    Route(
+        "GET",
+        "/v1/members/{id}",
+        get,
+        gives=MemberView,
+        problems=(404,),
+        tells=("ETag",),
+        right="members:read",
+        audited="member.read",
+    ),
     Route(
         "PATCH",
         "/v1/members/{id}",

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from engine import numbers, sms
 from engine.access import budgets
+from engine.access.caller import Caller
 from engine.crm.people import audit, exports, permission
 from engine.crm.people.audit import By
 from engine.errors import CodecError, Invalid, InvalidParam
@@ -98,17 +100,17 @@ async def send(request: web.Request) -> web.Response:
     else:
         records = [_message(engine, wire.decode(raw, wire.NewMessage), "")]
     token, zone = token_of(request), ZoneInfo(engine.settings.house.time_zone)
-    answer = _taken if is_batch else _taken_alone
+    answer = partial(_taken if is_batch else _taken_alone, caller_of(request))
     return await made(request, answer, _enqueue, records, engine.now_ms(), token, zone)
 
 
-def _taken(_txn: Txn, records: list[Message]) -> web.Response:
-    return wire.reply(views.MessageList([wire.message(record) for record in records]), 202)
+def _taken(caller: Caller, _txn: Txn, records: list[Message]) -> web.Response:
+    return wire.reply(views.MessageList([wire.message(record, caller) for record in records]), 202)
 
 
-def _taken_alone(_txn: Txn, records: list[Message]) -> web.Response:
+def _taken_alone(caller: Caller, _txn: Txn, records: list[Message]) -> web.Response:
     (record,) = records
-    return wire.reply(wire.message(record), 202, Location=f"/v1/messages/{messages.name(record.id)}")
+    return wire.reply(wire.message(record, caller), 202, Location=f"/v1/messages/{messages.name(record.id)}")
 
 
 # -- searching
@@ -144,14 +146,14 @@ def _wanted(request: web.Request) -> tuple[bool, Wanted]:
 
 
 def _found(
-    txn: Txn, is_out: bool, wanted: Wanted, before: int, limit: int
+    txn: Txn, is_out: bool, wanted: Wanted, before: int, limit: int, caller: Caller
 ) -> tuple[list[views.MessageView | views.ReceivedView], int, int]:
     """(what a step found, how much it looked at, the id to go on below)."""
     if is_out:
         step = search.sent(txn, wanted, before, limit)
-        return [wire.message(record) for record in step.items], step.looked, step.before
+        return [wire.message(record, caller) for record in step.items], step.looked, step.before
     texts = search.received(txn, wanted, before, limit)
-    return [wire.received(record) for record in texts.items], texts.looked, texts.before
+    return [wire.received(record, caller) for record in texts.items], texts.looked, texts.before
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -161,7 +163,7 @@ async def list_all(request: web.Request) -> web.Response:
     or none, and the search goes on at `next`, until that is null.
     """
     wire.known_query(request, "cursor", "limit", *_FILTERS)
-    store = request.app[ENGINE].store
+    store, caller = request.app[ENGINE].store, caller_of(request)
     before, limit = wire.page_of(request, "msg")
     is_out, wanted = _wanted(request)
     items: list[views.MessageView | views.ReceivedView] = []
@@ -169,7 +171,7 @@ async def list_all(request: web.Request) -> web.Response:
     is_more = True
     while is_more:
         with store.read() as txn:
-            found, cost, before = _found(txn, is_out, wanted, before, limit - len(items))
+            found, cost, before = _found(txn, is_out, wanted, before, limit - len(items), caller)
         items += found
         looked += cost
         is_more = before > 0 and len(items) < limit and looked < LOOKED_MOST
@@ -186,7 +188,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     bom = request.query.get("bom", "1")
     if bom not in ("0", "1"):
         raise Invalid(InvalidParam("bom", "is not 0 or 1"))
-    by, filters = by_of(request), sorted(set(request.query) - {"bom"})
+    by, filters, caller = by_of(request), sorted(set(request.query) - {"bom"}), caller_of(request)
     # Before the first line: who breaks off the file has had a part of it.
     await engine.store.write(_begin_export, by, filters, engine.now_ms())
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="messages.csv"'}
@@ -198,7 +200,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     is_more = True
     while is_more:
         with engine.store.read() as txn:
-            found, _, before = _found(txn, is_out, wanted, before, wire.LIMIT_MOST)
+            found, _, before = _found(txn, is_out, wanted, before, wire.LIMIT_MOST, caller)
         lines = io.StringIO(newline="")
         csv.writer(lines).writerows([wire.cell(_told(view, column)) for column in columns] for view in found)
         if found:
@@ -206,7 +208,7 @@ async def export(request: web.Request) -> web.StreamResponse:
         rows += len(found)
         is_more = before > 0
         await asyncio.sleep(0)
-    await engine.store.write(_end_export, caller_of(request).name, filters, rows, engine.now_ms())
+    await engine.store.write(_end_export, caller.name, filters, rows, engine.now_ms())
     await response.write_eof()
     return response
 
@@ -230,12 +232,12 @@ def _end_export(txn: Txn, by: str, filters: list[str], rows: int, now_ms: int) -
 async def get(request: web.Request) -> web.Response:
     """One message, sent or received, with its number and parts."""
     wire.known_query(request)
-    identifier = wire.id_of(request, "msg")
+    identifier, caller = wire.id_of(request, "msg"), caller_of(request)
     with request.app[ENGINE].store.read() as txn:
         received = RECEIVED.find(txn, identifier)
         if received is not None:
-            return wire.reply(wire.received(received, whole=True))
-        return wire.reply(wire.message(messages.get(txn, identifier), whole=True))
+            return wire.reply(wire.received(received, caller, whole=True))
+        return wire.reply(wire.message(messages.get(txn, identifier), caller, whole=True))
 
 
 async def explain(request: web.Request) -> web.Response:
@@ -268,11 +270,13 @@ async def preview(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Take it back, unless a part was given to a modem."""
     engine = request.app[ENGINE]
-    return await made(request, _moved, messages.cancel, wire.id_of(request, "msg"), engine.now_ms())
+    return await made(
+        request, partial(_moved, caller_of(request)), messages.cancel, wire.id_of(request, "msg"), engine.now_ms()
+    )
 
 
-def _moved(_txn: Txn, record: Message) -> web.Response:
-    return wire.reply(wire.message(record))
+def _moved(caller: Caller, _txn: Txn, record: Message) -> web.Response:
+    return wire.reply(wire.message(record, caller))
 
 
 async def resolve(request: web.Request) -> web.Response:
@@ -280,7 +284,9 @@ async def resolve(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), wire.Resolve)
     identifier, resolution = wire.id_of(request, "msg"), Resolution(body.as_)
-    return await made(request, _moved, engine.resolved, identifier, resolution, engine.now_ms())
+    return await made(
+        request, partial(_moved, caller_of(request)), engine.resolved, identifier, resolution, engine.now_ms()
+    )
 
 
 _FILTERS: Final = {
@@ -313,6 +319,7 @@ ROUTES: Final = (
         gives=(views.MessageView, views.MessageList),
         right="messages:send",
         tells=("Location",),
+        is_busy=True,
     ),
     Route(
         "GET",
@@ -327,7 +334,7 @@ ROUTES: Final = (
         "GET",
         "/v1/messages.csv",
         export,
-        gives=str,
+        gives=views.Sheet,
         gives_media="text/csv",
         query={**_FILTERS, "bom": "0: without the mark by which spreadsheets know UTF-8"},
         right="customers:export",
@@ -339,6 +346,7 @@ ROUTES: Final = (
         "/v1/messages/{id}",
         get,
         gives=(views.MessageView, views.ReceivedView),
+        audited="message.read",
         problems=(404,),
         right="messages:read",
     ),

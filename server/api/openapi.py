@@ -7,9 +7,11 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from engine.access import replays
+from engine.access import replays, rights
 from server import problems, repeats, wire
+from server.calling import NUMBERS
 from server.middleware import COOKIE, FORM_HEADER
+from server.noting import WHOLE
 from server.route import ID_PATTERN, Route
 
 DOCUMENT: Final = web.AppKey("openapi", dict)
@@ -70,6 +72,13 @@ _KEY: Final = {
     "schema": {"type": "string", "pattern": f"^[!-~]{{1,{replays.KEY_LONGEST}}}$"},
 }
 _KEY_OF_JSON: Final = {**_KEY, "description": f"{_KEY['description']}; of JSON alone: a list as the body takes none"}
+_NUMBERS: Final = {
+    "name": NUMBERS,
+    "in": "query",
+    "required": False,
+    "description": f"{WHOLE}: telephone numbers in full, for who has the right `{rights.NUMBERS}`; that is noted",
+    "schema": {"type": "string", "enum": [WHOLE]},
+}
 _MATCH: Final = {
     "name": "If-Match",
     "in": "header",
@@ -109,7 +118,10 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     by_kind = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_kind)
+        operation = _operation(route, by_kind)
+        if not route.is_public and _has_numbers(operation["responses"][str(route.status)], components):
+            operation["parameters"].append(_NUMBERS)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Carillon", "version": version, "license": {"name": "Apache-2.0"}},
@@ -131,6 +143,28 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def showing(published: dict[str, Any]) -> frozenset[tuple[str, str]]:
+    """The method and path of each operation of a document whose answer has telephone numbers."""
+    return frozenset(
+        (method.upper(), path)
+        for path, operations in published["paths"].items()
+        for method, operation in operations.items()
+        if _NUMBERS in operation["parameters"]
+    )
+
+
+def _has_numbers(schema: Any, components: dict[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a part of the document may be a telephone number."""
+    if isinstance(schema, list):
+        return any(_has_numbers(one, components, seen) for one in schema)
+    if not isinstance(schema, dict):
+        return False
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in components and name not in seen:
+        return _has_numbers(components[name], components, seen | {name})
+    return bool(schema.get("x-phone")) or any(_has_numbers(one, components, seen) for one in schema.values())
 
 
 def _operation(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:

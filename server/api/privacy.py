@@ -16,12 +16,12 @@ from engine.store.table import Txn
 from engine.traffic.traces import Left
 from engine.wiring import Engine
 from server import wire
-from server.calling import caller_of
+from server.calling import by_of, caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import privacy as shapes
-from server.shapes.audit import by_of
 
 # Steps that a caller waits for; upkeep goes on with what is left.
 STEPS: Final = 20
@@ -128,7 +128,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     """Everything that is kept of a person, as a file of JSON; that it was taken is kept too."""
     wire.known_query(request)
     engine, by = request.app[ENGINE], by_of(request)
-    customer = await engine.store.write(dossier.begin, wire.id_of(request, "cus"), engine.now_ms(), by)
+    customer = await written(request, dossier.begin, wire.id_of(request, "cus"), engine.now_ms(), by)
     reader = shapes.Reader(by.caller, engine.store.compacted_ms(), engine.now_ms(), engine.settings.house.time_zone)
     name = references.render(references.CUSTOMER, customer.reference)
     headers = {"Content-Type": "application/json", "Content-Disposition": f'attachment; filename="{name}.json"'}

@@ -18,12 +18,11 @@ from engine.store import ids
 from engine.store.table import Txn
 from engine.wiring import Engine
 from server import wire
-from server.calling import caller_of
+from server.calling import by_of, caller_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
 from server.shapes import staff as shapes
-from server.shapes.audit import by_of
 
 
 async def create(request: web.Request) -> web.Response:

@@ -15,12 +15,11 @@ from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 from engine.wiring import Engine
 from server import problems, rows, wire
-from server.calling import caller_of
+from server.calling import by_of, caller_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
 from server.shapes import suppressions as shapes
-from server.shapes.audit import by_of
 
 TURN_OCTETS: Final = 16_384  # of a body per turn of the loop
 CHUNK: Final = 500  # numbers in one change

@@ -3,16 +3,12 @@
 from typing import Annotated, Any
 
 import msgspec
-from aiohttp import web
 from msgspec import Meta
 
 from engine.access.caller import Caller
 from engine.crm.people import audit, reveals
-from engine.crm.people.audit import Broken, By, Row
-from server import wire
-from server.calling import caller_of
-from server.context import ENGINE
-from server.shapes import sight
+from engine.crm.people.audit import Broken, Row
+from server import sight, views, wire
 
 
 class ActorView(msgspec.Struct, frozen=True):
@@ -27,8 +23,8 @@ class AuditChangeView(msgspec.Struct, frozen=True):
     """A field before and after, as far as the caller sees it; None where there was no value, or it was erased."""
 
     field: str
-    before: Any
-    after: Any
+    before: views.AnyPhone
+    after: views.AnyPhone
 
 
 class AuditView(msgspec.Struct, frozen=True):
@@ -81,26 +77,19 @@ class RevealView(msgspec.Struct, frozen=True):
     """What was hidden, and how often the caller may ask again today."""
 
     field: str
-    value: str
+    value: views.Phone
     left_today: int
 
 
-def by_of(request: web.Request) -> By:
-    """Whose hand a request is, for the audit log."""
-    caller = caller_of(request)
-    via: audit.Via = "web" if caller.is_person else "api"
-    return By(caller, via, request.app[ENGINE].pepper, request.remote or "")
-
-
-def audit_view(caller: Caller, row: Row) -> AuditView:
-    """A row as JSON, its values as the caller sees them."""
+def audit_view(caller: Caller, row: Row, *, whole: bool = False) -> AuditView:
+    """A row as JSON, its values as the caller sees them; in a list, which is not `whole`, numbers as masks."""
     entry, values = row.entry, row.values
     told = {} if values is None else values.changes
     changes = [
         AuditChangeView(
             field,
-            sight.value(caller, field, _plain(told.get(field, ("", ""))[0])),
-            sight.value(caller, field, _plain(told.get(field, ("", ""))[1])),
+            sight.value(caller, field, _plain(told.get(field, ("", ""))[0]), whole=whole),
+            sight.value(caller, field, _plain(told.get(field, ("", ""))[1]), whole=whole),
         )
         for field in entry.changes
     ]

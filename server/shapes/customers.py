@@ -14,8 +14,7 @@ from engine.crm.people.customer import Customer, Lifecycle, Money, PhoneState, S
 from engine.crm.people.customers import Source
 from engine.store import ids
 from engine.store.table import Txn
-from server import views, wire
-from server.shapes import sight
+from server import sight, views, wire
 
 LifecycleWord = Literal["lead", "prospect", "customer", "lost"]
 Text = Annotated[str, Meta(max_length=customers.TEXT_LONGEST)]
@@ -116,8 +115,8 @@ class CustomerView(msgspec.Struct, frozen=True):
 
     id: str
     reference: str
-    number: str | None
-    numbers: list[str]
+    number: views.Phone | None
+    numbers: list[views.Phone]
     name: str
     name_sort: str | None
     lifecycle: str
@@ -244,7 +243,7 @@ def view(
     said: dict[str, views.ConsentView | None] | UnsetType = UNSET,
     sources: dict[str, SourceView] | UnsetType = UNSET,
 ) -> CustomerView:
-    """A customer as JSON, as much as the caller sees; in a list, which is not `whole`, nobody sees behind the masks."""
+    """A customer as JSON, as much as the caller sees; in a list, which is not `whole`, as masks."""
     lines = {part: line for part in ("street", "postcode", "city") if (line := getattr(record, part))}
     address = sight.address(caller, lines, whole=whole) or {}
     own = {field.id: field for field in fields.listed(txn)} if record.attrs else {}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from engine import numbers
+from engine.access.caller import Caller
 from engine.crm.marketing import days, members, points, tiers
 from engine.crm.marketing.ledger import Place, Row
 from engine.crm.marketing.loyalty import POINTS_MOST
@@ -15,7 +15,7 @@ from engine.crm.marketing.till_codes import Given
 from engine.crm.people import customers
 from engine.crm.people.customer import Customer
 from engine.crm.people.member import Member
-from server import wire
+from server import sight, views, wire
 from server.shapes.coupons import IssuedView, Money, Text
 
 Delta = Annotated[int, Meta(ge=-POINTS_MOST, le=POINTS_MOST)]
@@ -91,7 +91,7 @@ class MemberView(msgspec.Struct, frozen=True):
     customer_id: str
     number: str
     name: str
-    phone: str | None
+    phone: views.Phone | None
     state: str
     reason: str | None
     tier: str | None
@@ -166,15 +166,17 @@ class TillCodeView(msgspec.Struct, frozen=True):
     until: str | None
 
 
-def member(identifier: int, record: Member, customer: Customer | None, ladder: Ladder) -> MemberView:
-    """A member as JSON."""
+def member(
+    caller: Caller, identifier: int, record: Member, customer: Customer | None, ladder: Ladder, *, whole: bool = False
+) -> MemberView:
+    """A member as JSON, as the caller sees him."""
     above = tiers.next_of(ladder, record)
     return MemberView(
         id=members.name_of(identifier),
         customer_id=customers.name_of(identifier),
         number=record.number,
         name=customer.name if customer else "",
-        phone=numbers.mask(numbers.from_key(customer.number)) if customer else None,
+        phone=sight.number(caller, customer.number, whole=whole) if customer else None,
         state=record.state.slug,
         reason=record.reason or None,
         tier=record.tier or None,

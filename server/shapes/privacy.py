@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from engine import numbers
 from engine.access.caller import Caller
 from engine.crm import erasure as erasures
 from engine.crm import merging
@@ -18,13 +17,12 @@ from engine.crm.people.customer import CUSTOMERS, Customer, Lifecycle, Money
 from engine.crm.people.dates import Day
 from engine.store import ids
 from engine.store.table import Txn
-from server import views, wire
+from server import sight, views, wire
 from server.shapes import audit as log
 from server.shapes import coupons as given
 from server.shapes import customers as people
 from server.shapes import happenings as happened
 from server.shapes import members as club
-from server.shapes import sight
 from server.shapes import topics as subscribed
 
 
@@ -57,7 +55,7 @@ class TwinView(msgspec.Struct, frozen=True):
     id: str
     reference: str
     name: str
-    number: str | None
+    number: views.Phone | None
     created_at: str | None
 
 
@@ -115,7 +113,7 @@ class ErasurePage(msgspec.Struct, frozen=True):
 class NumberedConsentView(msgspec.Struct, frozen=True):
     """What was said about one purpose, and of which number."""
 
-    number: str | None
+    number: views.Phone | None
     row: people.ConsentRowView
 
 
@@ -274,7 +272,6 @@ class Reader:
 
     def __init__(self, caller: Caller, compacted_ms: int, now_ms: int, zone: str) -> None:
         self._caller = caller
-        self._is_whole = caller.sees("number") == "full"
         self._compacted_ms = compacted_ms
         self._now_ms = now_ms
         self._today = days.of(now_ms, zone)
@@ -295,11 +292,10 @@ class Reader:
         return NumberedConsentView(sight.number(self._caller, number), view)
 
     def _messages(self, _txn: Txn, record: Any) -> views.MessageView:
-        view = wire.message(record, whole=True)
-        return view if self._is_whole else msgspec.structs.replace(view, to=numbers.mask(view.to))
+        return wire.message(record, self._caller, whole=True)
 
     def _received(self, _txn: Txn, record: Any) -> views.ReceivedView:
-        return wire.received(record, whole=self._is_whole)
+        return wire.received(record, self._caller, whole=True)
 
     def _campaigns(self, _txn: Txn, record: Campaign) -> RecipientOfView:
         name = campaigns.name_of(record.id)
@@ -320,7 +316,8 @@ class Reader:
 
     def _members(self, txn: Txn, record: Any) -> club.MemberView:
         identifier, member = record
-        return club.member(identifier, member, CUSTOMERS.find(txn, identifier), tiers.ladder(txn))
+        ladder, customer = tiers.ladder(txn), CUSTOMERS.find(txn, identifier)
+        return club.member(self._caller, identifier, member, customer, ladder, whole=True)
 
     def _points(self, _txn: Txn, record: Any) -> club.PointsView:
         return club.row(*record)
@@ -333,7 +330,7 @@ class Reader:
         return subscribed.subscription(*record)
 
     def _audit(self, _txn: Txn, record: Any) -> log.AuditView:
-        return log.audit_view(self._caller, record)
+        return log.audit_view(self._caller, record, whole=True)
 
     def _erasures(self, _txn: Txn, record: Erasure) -> ErasureView:
         return erasure(record, self._compacted_ms, self._now_ms)

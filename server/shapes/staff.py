@@ -11,8 +11,7 @@ from engine.crm.people import roles, staff
 from engine.crm.people.roles import Role
 from engine.crm.people.staff import Staff, Team
 from engine.store.table import Txn
-from server import wire
-from server.shapes import sight
+from server import sight, views, wire
 
 Name = Annotated[str, Meta(min_length=1, max_length=staff.NAME_LONGEST)]
 Word = Annotated[str, Meta(min_length=1, max_length=staff.WORD_LONGEST)]
@@ -114,7 +113,7 @@ class StaffView(msgspec.Struct, frozen=True):
     """A member of the staff; nothing of a PIN or a password but whether there is one."""
 
     id: str
-    number: str | None
+    number: views.Phone | None
     name: str
     roles: list[str]
     state: str
@@ -177,7 +176,7 @@ class TeamPage(msgspec.Struct, frozen=True):
 
 
 def staff_view(txn: Txn, caller: Caller, record: Staff, *, whole: bool = False) -> StaffView:
-    """A member of the staff as JSON, as the caller sees him; the number is masked unless `whole`."""
+    """A member of the staff as JSON, as the caller sees him; in a list, which is not `whole`, as masks."""
     return StaffView(
         id=staff.name_of(record.id),
         number=sight.number(caller, record.number, whole=whole),

@@ -18,7 +18,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _KNOWN = frozenset(
     {"$ref", "type", "properties", "required", "items", "anyOf", "oneOf", "enum", "title", "description", "default",
      "additionalProperties", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "format",
-     "pattern", "examples"}
+     "pattern", "examples", "x-phone"}
 )  # fmt: skip
 
 

@@ -184,6 +184,11 @@ def append(
     return id_of(key)
 
 
+def written(txn: Txn) -> int:
+    """How many rows were ever written."""
+    return (LOG.find(txn, _ONLY) or Log()).rows
+
+
 def _behind(last: Key, now_ms: int) -> Key:
     """The next key, also where the clock was set back."""
     if now_ms > last[0]:

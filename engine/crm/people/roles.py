@@ -11,7 +11,7 @@ import msgspec
 
 from engine.access import rights
 from engine.access.caller import SENSITIVE, Caller, Sight
-from engine.access.rights import EVERY
+from engine.access.rights import EVERY, NUMBERS
 from engine.crm.people import audit
 from engine.crm.people.audit import By
 from engine.errors import Conflict, Forbidden, Invalid, InvalidParam, Stale
@@ -71,7 +71,7 @@ SHIPPED: Final = (
     Role(
         0,
         "supervisor",
-        tuple(sorted(EVERY - {"customers:erase", "tokens:write", "sim"})),
+        tuple(sorted(EVERY - {"customers:erase", NUMBERS, "tokens:write", "sim"})),
         _sight("masked", "masked", "full", "full"),
     ),
     Role(0, "sales", _SELLING, _sight("masked", "masked", "full", "full")),
@@ -161,13 +161,20 @@ def names(txn: Txn, identifiers: Iterable[int]) -> list[str]:
 
 
 def together(roles: Iterable[Role]) -> tuple[frozenset[str], dict[str, Sight], int]:
-    """The rights, the sight and the reveals a day of somebody who has all of these roles: of each the most."""
+    """The rights, the sight and the reveals a day of somebody who has all of these roles: of each the most.
+
+    To see numbers in full and to have the right to is one and the same, whichever a role says.
+    """
     held = list(roles)
     sight: dict[str, Sight] = {}
     for field in SENSITIVE:
         seen = (role.sight.get(field, UNSAID) for role in held)
         sight[field] = max(seen, key=_RANK.__getitem__, default=UNSAID)
     granted = frozenset(right for role in held for right in role.rights)
+    if NUMBERS in granted:
+        sight["number"] = "full"
+    if sight["number"] == "full":
+        granted |= {NUMBERS}
     return granted, sight, max((role.reveals_a_day for role in held), default=0)
 
 

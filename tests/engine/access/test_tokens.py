@@ -5,7 +5,7 @@ import pytest
 
 from engine.access import tokens
 from engine.access.caller import SYSTEM, Caller
-from engine.access.rights import EVERY, RIGHTS
+from engine.access.rights import EVERY, NUMBERS, RIGHTS
 from engine.access.tokens import TOKENS, Token
 from engine.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from engine.store.environment import Store
@@ -69,6 +69,11 @@ def test_a_token_has_the_rights_of_its_scopes_and_without_any_every_right(store:
     assert made(store, ("messages:send", "messages:read", "messages:send")).scopes == TILL
     assert made(store, TILL).rights == frozenset(TILL)
     assert made(store).rights == EVERY
+
+
+def test_a_token_sees_numbers_in_full_by_the_right_to_them_alone(store: Store) -> None:
+    assert made(store, TILL).sight == {"number": "masked"}
+    assert made(store, (*TILL, NUMBERS)).sight == made(store).sight == {}
 
 
 def test_a_token_that_is_older_than_scopes_reads_and_gets_a_number(store: Store) -> None:

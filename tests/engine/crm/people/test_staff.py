@@ -8,7 +8,7 @@ import pytest
 
 from engine.access import passwords, pins
 from engine.access.caller import SYSTEM, Caller
-from engine.access.rights import EVERY
+from engine.access.rights import EVERY, NUMBERS
 from engine.crm.people import audit, roles, staff, tries
 from engine.crm.people.audit import By
 from engine.crm.people.roles import Role
@@ -73,7 +73,7 @@ def test_the_house_has_seven_roles_from_the_first_need_on(store: Store) -> None:
     ]  # fmt: skip
     for role in shipped:
         assert set(role.rights) <= EVERY
-        assert role.name == "owner" or role.sight["number"] == "masked"
+        assert role.name == "owner" or (role.sight["number"] == "masked" and NUMBERS not in role.rights)
 
 
 def test_rights_of_several_roles_add_up_and_the_clearer_sight_counts(store: Store) -> None:
@@ -94,6 +94,14 @@ def test_who_has_no_role_may_nothing_and_sees_masks(store: Store) -> None:
 def test_a_field_that_a_role_does_not_name_is_masked(store: Store) -> None:
     store.write_now(roles.add, BY, Role(0, "till", ("coupons:redeem",), {"email": "full"}), NOW_MS)
     assert as_caller(store, hire(store, "Till", "till")).caller.sees("number") == "masked"
+
+
+def test_to_see_numbers_in_full_and_to_have_the_right_to_is_one_and_the_same(store: Store) -> None:
+    store.write_now(roles.add, BY, Role(0, "calling", (NUMBERS,)), NOW_MS)
+    store.write_now(roles.add, BY, Role(0, "looking", ("customers:read",), {"number": "full"}), NOW_MS)
+    for role in ("calling", "looking"):
+        caller = as_caller(store, hire(store, role, role)).caller
+        assert (caller.sees("number"), caller.may(NUMBERS)) == ("full", True)
 
 
 def test_a_changed_role_counts_at_once(store: Store) -> None:

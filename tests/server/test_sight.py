@@ -1,11 +1,11 @@
-"""server/shapes/sight.py: how much of a person a caller sees."""
+"""server/sight.py: how much of a person a caller sees."""
 
 from typing import Any
 
 import pytest
 
-from engine.access.caller import SENSITIVE, Caller, Sight
-from server.shapes import sight
+from engine.access.caller import SENSITIVE, Asked, Caller, Sight
+from server import sight
 
 ADDRESS = {"street": "1 Lotus Road", "postcode": "100000", "city": "Beijing", "country": "CN"}
 MASKED_ADDRESS = {"street": "***", "postcode": "***", "city": "Beijing", "country": "CN"}
@@ -63,6 +63,10 @@ def test_what_is_not_there_is_not_masked() -> None:
         ("number", 8613912345678, "***"),
         ("number", ["+8613912345678"], "***"),
         ("number", None, None),
+        ("numbers", ["+8613912345678"], ["+8613*****5678"]),
+        ("street", "1 Lotus Road", "***"),
+        ("special_days", [{"name": "wedding", "date": "2001-05-17"}], "***"),
+        ("own_sensitive", {"passport": "E1"}, None),
         ("name", "Li Na", "Li Na"),
     ],
 )
@@ -70,3 +74,16 @@ def test_a_value_of_any_field_is_masked_by_its_name(field: str, told: Any, maske
     assert sight.value(who("masked"), field, told) == masked
     assert sight.value(who("full"), field, told) == told
     assert sight.value(who("none"), field, told) == (told if field == "name" else None)
+
+
+def test_who_may_see_numbers_and_asked_finds_them_in_lists_too_and_they_are_counted() -> None:
+    asking = Caller("token", "program", asked=Asked())
+    assert sight.number(asking, 8613912345678, whole=False) == "+8613912345678"
+    assert sight.value(asking, "numbers", ["+8613912345678"], whole=False) == ["+8613912345678"]
+    assert sight.email(asking, "na@lotus.example", whole=False) == "n***@lotus.example"
+    assert asking.asked is not None
+    assert asking.asked.told == 2
+    not_asking = Caller("token", "program")
+    assert sight.value(not_asking, "number", "+8613912345678", whole=False) == "+8613*****5678"
+    assert sight.value(not_asking, "number", 8613912345678, whole=False) == "***"
+    assert sight.number(None, 8613912345678) == "+8613*****5678"
