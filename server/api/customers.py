@@ -20,6 +20,7 @@ from engine.store.table import Txn
 from server import views, wire
 from server.calling import actor_of, caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import customers as shapes
@@ -120,7 +121,8 @@ async def change(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.CustomerChange)
     country = engine.settings.house.country or None
-    view = await engine.store.write(
+    view = await written(
+        request,
         _change,
         _id_of(request),
         body,
@@ -230,6 +232,7 @@ ROUTES: Final = (
         get,
         gives=shapes.CustomerView,
         query={"with": "sources: where each value came from"},
+        audited="customer.read",
         problems=(404,),
         tells=("ETag",),
         right="customers:read",
@@ -259,6 +262,7 @@ ROUTES: Final = (
         "/v1/customers/{id}/consents",
         consents,
         gives=shapes.ConsentHistory,
+        audited="customer.read",
         problems=(404,),
         right="customers:read",
     ),

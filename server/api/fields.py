@@ -11,6 +11,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
@@ -58,7 +59,7 @@ async def change(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.FieldChange)
     key, version = request.match_info["key"], wire.version_of(request)
-    record = await engine.store.write(_change, key, body, version, engine.now_ms())
+    record = await written(request, _change, key, body, version, engine.now_ms())
     return wire.reply(shapes.field(record), ETag=f'"{record.version}"')
 
 

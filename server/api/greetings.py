@@ -14,6 +14,7 @@ from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
 from server.middleware import person_of
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import greetings as shapes
@@ -87,14 +88,14 @@ async def change(request: web.Request) -> web.Response:
         changes = shapes.changes_of(txn, body, house.language)
         return greetings.change(txn, identifier, changes, version, now_ms, house.time_zone, by)
 
-    return _reply(await engine.store.write(write, engine.now_ms()))
+    return _reply(await written(request, write, engine.now_ms()))
 
 
 async def remove(request: web.Request) -> web.Response:
     """Take a rule away that is not active; with `If-Match` only the version that was read, else 412."""
     engine, identifier = request.app[ENGINE], wire.id_of(request, "grt")
     _writer(request)
-    await engine.store.write(greetings.remove, identifier, wire.version_of(request), engine.now_ms())
+    await written(request, greetings.remove, identifier, wire.version_of(request), engine.now_ms())
     return web.Response(status=204)
 
 

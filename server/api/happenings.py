@@ -58,6 +58,7 @@ ROUTES: Final = (
         "/v1/customers/{id}/timeline",
         of_customer,
         gives=shapes.TimelinePage,
+        audited="customer.read",
         query=_LIST,
         problems=(404,),
         right="customers:read",

@@ -13,6 +13,7 @@ from engine.store.table import Txn
 from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.route import Route
 from server.shapes import house_days as shapes
 
@@ -37,7 +38,7 @@ async def import_festivals(request: web.Request) -> web.Response:
     caller_of(request).require(RIGHT)
     wire.decode(octets, list[shapes.FestivalEntry])
     told = festivals.parse(octets)
-    changed = await engine.store.write(house_days.put_festivals, told, engine.now_ms())
+    changed = await written(request, house_days.put_festivals, told, engine.now_ms())
     return wire.reply(shapes.ImportedView(len(told), changed))
 
 
@@ -59,7 +60,7 @@ async def put_festival(request: web.Request) -> web.Response:
     body = wire.decode(await request.read(), shapes.FestivalShape)
     entry = {"id": identifier, "name": body.name, "kind": body.kind, "spec": body.spec}
     (record,) = festivals.parse(msgspec.json.encode([entry])).values()
-    await engine.store.write(_put_one, record, engine.now_ms())
+    await written(request, _put_one, record, engine.now_ms())
     year = dates.today(engine.now_ms(), engine.settings.house.time_zone).year
     return wire.reply(shapes.festival(record, year, is_own=True))
 
@@ -75,7 +76,7 @@ async def remove_festival(request: web.Request) -> web.Response:
     """
     engine = request.app[ENGINE]
     caller_of(request).require(RIGHT)
-    await engine.store.write(greetings.remove_festival, request.match_info["id"], engine.now_ms())
+    await written(request, greetings.remove_festival, request.match_info["id"], engine.now_ms())
     return web.Response(status=204)
 
 
@@ -99,7 +100,7 @@ async def put_holidays(request: web.Request) -> web.Response:
     caller_of(request).require(RIGHT)
     country, year = _place(request)
     wire.decode(octets, shapes.HolidaysShape)
-    table = await engine.store.write(house_days.put_holidays, octets, country, year, engine.now_ms())
+    table = await written(request, house_days.put_holidays, octets, country, year, engine.now_ms())
     return wire.reply(shapes.holidays(table, year, is_own=True))
 
 
@@ -107,7 +108,7 @@ async def remove_holidays(request: web.Request) -> web.Response:
     """Take the house's own away, so that what is shipped holds again."""
     engine = request.app[ENGINE]
     caller_of(request).require(RIGHT)
-    await engine.store.write(house_days.remove_holidays, *_place(request), engine.now_ms())
+    await written(request, house_days.remove_holidays, *_place(request), engine.now_ms())
     return web.Response(status=204)
 
 

@@ -14,6 +14,7 @@ from engine.wiring import Engine
 from server import problems, rows, wire
 from server.calling import caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import imports as shapes
@@ -43,7 +44,7 @@ async def create(request: web.Request) -> web.Response:
         return await made(request, _begun, _begin, body, caller.name, engine.now_ms())
     query = dict(request.query)
     is_dry = query.pop("dry_run", "0").casefold() in ("1", "true", "yes")
-    record = await engine.store.write(_begin, shapes.of_query(query), caller.name, engine.now_ms())
+    record = await written(request, _begin, shapes.of_query(query), caller.name, engine.now_ms())
     refused = await _receive(request, engine, record.id)
     if refused is not None:
         return refused
@@ -262,6 +263,7 @@ ROUTES: Final = (
         put_file,
         takes=str,
         gives=shapes.ImportView,
+        audited="import.uploaded",
         media=MEDIA,
         problems=(403, 404, 409, 415),
         right="imports:write",

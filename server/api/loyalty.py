@@ -7,6 +7,7 @@ from aiohttp import web
 from engine.crm.marketing import loyalty, tiers
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.route import Route
 from server.shapes import loyalty as shapes
 
@@ -28,7 +29,7 @@ async def put_programme(request: web.Request) -> web.Response:
     """
     engine, version = request.app[ENGINE], wire.version_of(request)
     body = wire.decode(await request.read(), shapes.LoyaltyShape)
-    record = await engine.store.write(loyalty.replace, shapes.programme_of(body), version, engine.now_ms())
+    record = await written(request, loyalty.replace, shapes.programme_of(body), version, engine.now_ms())
     return wire.reply(shapes.programme(record), ETag=f'"{record.version}"')
 
 
@@ -48,7 +49,7 @@ async def put_tiers(request: web.Request) -> web.Response:
     """
     engine, version = request.app[ENGINE], wire.version_of(request)
     body = wire.decode(await request.read(), shapes.TiersShape)
-    record = await engine.store.write(tiers.replace, shapes.tiers_of(body), version, engine.now_ms())
+    record = await written(request, tiers.replace, shapes.tiers_of(body), version, engine.now_ms())
     zone, after = engine.settings.house.time_zone, 0
     while (last := await engine.store.write_bulk(tiers.regrade, after, engine.now_ms(), zone, REGRADED)) is not None:
         after = last

@@ -8,6 +8,7 @@ from engine.crm.people import organisations
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
@@ -54,7 +55,7 @@ async def change(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.OrganisationChange)
     identifier, version = wire.id_of(request, "org"), wire.version_of(request)
-    view = await engine.store.write(_change, identifier, body, version, engine.now_ms())
+    view = await written(request, _change, identifier, body, version, engine.now_ms())
     return wire.reply(view, ETag=f'"{view.version}"')
 
 

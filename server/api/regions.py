@@ -10,6 +10,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
@@ -43,7 +44,7 @@ async def change(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.RegionChange)
     code, version = request.match_info["code"], wire.version_of(request)
-    view = await engine.store.write(_change, code, body, version, engine.now_ms())
+    view = await written(request, _change, code, body, version, engine.now_ms())
     return wire.reply(view, ETag=f'"{view.version}"')
 
 

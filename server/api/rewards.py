@@ -8,6 +8,7 @@ from engine.crm.marketing import rewards
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import loyalty as shapes
@@ -49,14 +50,14 @@ async def change(request: web.Request) -> web.Response:
     version = wire.version_of(request)
     body = wire.decode(await request.read(), shapes.RewardChange)
     changes = shapes.reward_changes(body)
-    record = await engine.store.write(rewards.change, identifier, changes, version, engine.now_ms())
+    record = await written(request, rewards.change, identifier, changes, version, engine.now_ms())
     return wire.reply(shapes.reward(identifier, record), ETag=f'"{record.version}"')
 
 
 async def remove(request: web.Request) -> web.Response:
     """Offer it no more; coupons that were given for it stay good."""
     engine = request.app[ENGINE]
-    await engine.store.write(rewards.remove, wire.id_of(request, "rwd"), engine.now_ms())
+    await written(request, rewards.remove, wire.id_of(request, "rwd"), engine.now_ms())
     return web.Response(status=204)
 
 

@@ -11,6 +11,7 @@ from engine.traffic.routes import ROUTES as ROUTES_KEPT
 from engine.traffic.routes import Route as Record
 from server import views, wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 
@@ -73,14 +74,14 @@ async def change(request: web.Request) -> web.Response:
         changes["senders"] = wire.senders_of(body.senders)
     identifier, version = wire.id_of(request, "rte"), wire.version_of(request)
     operators = engine.settings.routes.operators
-    record = await engine.store.write(routes.change, identifier, changes, version, operators, engine.now_ms())
+    record = await written(request, routes.change, identifier, changes, version, operators, engine.now_ms())
     return wire.reply(wire.route(record), ETag=f'"{record.version}"')
 
 
 async def remove(request: web.Request) -> web.Response:
     """Forget a route; what waits goes by those that are left."""
     engine = request.app[ENGINE]
-    await engine.store.write(routes.remove, wire.id_of(request, "rte"), engine.now_ms())
+    await written(request, routes.remove, wire.id_of(request, "rte"), engine.now_ms())
     return web.Response(status=204)
 
 

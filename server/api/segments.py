@@ -13,6 +13,7 @@ from engine.store.table import Txn
 from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import ID_PATTERN, Route
 from server.shapes import customers as customer_shapes
@@ -52,7 +53,8 @@ async def change(request: web.Request) -> web.Response:
     """Another name or condition; with `If-Match` only of the version that was read."""
     engine = request.app[ENGINE]
     body = wire.decode(await request.read(), shapes.SegmentChange)
-    record = await engine.store.write(
+    record = await written(
+        request,
         segments.change,
         wire.id_of(request, "seg"),
         None if body.definition is UNSET else body.definition,
@@ -66,7 +68,7 @@ async def change(request: web.Request) -> web.Response:
 async def archive(request: web.Request) -> web.Response:
     """Take a segment out of the lists; campaigns that used it keep what it said."""
     engine = request.app[ENGINE]
-    await engine.store.write(segments.archive, wire.id_of(request, "seg"), engine.now_ms())
+    await written(request, segments.archive, wire.id_of(request, "seg"), engine.now_ms())
     return web.Response(status=204)
 
 

@@ -65,5 +65,5 @@ ROUTES: Final = (
         problems=(401, 422, 429),
         is_public=True,
     ),
-    Route("DELETE", "/v1/sessions", remove, 204),
+    Route("DELETE", "/v1/sessions", remove, 204, audited="staff.signed_out"),
 )

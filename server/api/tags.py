@@ -9,6 +9,7 @@ from engine.errors import NotFound
 from engine.store.table import Txn
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import people as shapes
@@ -44,7 +45,7 @@ async def change(request: web.Request) -> web.Response:
     said = request.match_info["id"]
     if not (said.isascii() and said.isdigit() and len(said) < 10):
         raise NotFound("there is no such tag")
-    return wire.reply(shapes.tag(await engine.store.write(tags.rename, int(said), body.name, engine.now_ms())))
+    return wire.reply(shapes.tag(await written(request, tags.rename, int(said), body.name, engine.now_ms())))
 
 
 ROUTES: Final = (

@@ -15,6 +15,7 @@ from engine.wiring import Engine
 from server import wire
 from server.calling import caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import tokens as shapes
@@ -78,7 +79,7 @@ async def change(request: web.Request) -> web.Response:
 async def revoke(request: web.Request) -> web.Response:
     """Let it in no more: 403 where it is the caller's own, 409 where no token could make tokens any more."""
     wire.known_query(request)
-    await request.app[ENGINE].store.write(tokens.revoke, _number_of(request), caller_of(request))
+    await written(request, tokens.revoke, _number_of(request), caller_of(request))
     return web.Response(status=204)
 
 

@@ -13,6 +13,7 @@ from engine.store.table import Txn
 from engine.wiring import Engine
 from server import wire
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import Route
 from server.shapes import webhooks as shapes
@@ -68,7 +69,7 @@ async def change(request: web.Request) -> web.Response:
     if body.state is not msgspec.UNSET:
         changes["state"] = State(body.state)
     identifier, version = _id_of(request), wire.version_of(request)
-    record = await engine.store.write(webhooks.change, identifier, changes, version, engine.now_ms(), _allowed(engine))
+    record = await written(request, webhooks.change, identifier, changes, version, engine.now_ms(), _allowed(engine))
     return _reply(request, record)
 
 
@@ -76,7 +77,7 @@ async def remove(request: web.Request) -> web.Response:
     """Tell it no more, and forget what it was not told."""
     engine = request.app[ENGINE]
     identifier = _id_of(request)
-    await engine.store.write(webhooks.remove, identifier, engine.now_ms())
+    await written(request, webhooks.remove, identifier, engine.now_ms())
     while await engine.store.write_bulk(deliveries.clear, identifier):
         pass
     return web.Response(status=204)

@@ -21,13 +21,15 @@ from aiohttp import hdrs, web
 
 from engine.access import sessions, tokens
 from engine.crm.marketing import approval, campaigns, opt_out
+from engine.crm.people.audit import By
 from engine.errors import Conflict, Invalid, NotFound, StoreError, TooMany
 from engine.store import ids
 from server.console import live, phrases, signin
 from server.console.fragments import TEMPLATES, Painter
 from server.console.snapshot import Observer
 from server.context import ENGINE
-from server.middleware import forget, keep, person_of
+from server.middleware import forget, keep, of_session, person_of
+from server.noting import Mark, marked
 
 log = logging.getLogger(__name__)
 
@@ -281,13 +283,16 @@ async def act(request: web.Request) -> web.Response:
     right = "campaigns:approve" if request.match_info["act"] == "approve" else "campaigns:launch"
     if not signin.may(request, engine, right):
         return _sorry(request, "not_allowed", 403)
+    by = By(of_session(request), "web", engine.pepper, request.remote or "")
+    mark = Mark(by, engine.now_ms(), "console.act", "campaigns", request.match_info["id"], is_new=False)
     try:
         identifier = ids.parse("cmp", request.match_info["id"])
-        over = engine.settings.house.approval_over
         if request.match_info["act"] == "approve":
-            await engine.store.write(approval.approve, identifier, person, over, engine.now_ms(), engine.settings.house)
+            house = engine.settings.house
+            change = marked(mark, approval.approve)
+            await engine.store.write(change, identifier, person, house.approval_over, mark.now_ms, house)
         else:
-            await engine.store.write(_ACTS[request.match_info["act"]], identifier, engine.now_ms())
+            await engine.store.write(marked(mark, _ACTS[request.match_info["act"]]), identifier, mark.now_ms)
     except Conflict:
         return _sorry(request, "not_possible", 409)
     except (NotFound, Invalid) as error:
