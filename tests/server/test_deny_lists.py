@@ -70,7 +70,7 @@ async def test_two_members_of_the_staff_take_a_number_off(house: Place, monkeypa
     assert await state(house, await text(house, ANN, "hello", "service")) == ("sent", None)
     assert ANN not in str((await house.call("GET", "/v1/suppressions/removals")).body)
     monkeypatch.undo()
-    rows = (await house.call("GET", "/v1/audit")).body["items"]
+    rows = [row for row in (await house.call("GET", "/v1/audit")).body["items"] if row["target"].startswith("rmv_")]
     assert [(row["action"], row["actor"]["name"]) for row in rows[:2]] == [
         ("suppression.removed", "Wu Min"), ("suppression.removal_asked", "Chen Jing"),
     ]  # fmt: skip

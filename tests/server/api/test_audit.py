@@ -39,7 +39,7 @@ async def revealed(place: Place, name: str, **fields: Any) -> Answer:
 async def test_every_change_names_who_made_it(desk: Place) -> None:
     name = await hired(desk)
     await desk.call("PATCH", f"/v1/staff/{name}", {"name": "Chen"})
-    page = await desk.call("GET", f"/v1/audit?target={name}")
+    page = await desk.call("GET", f"/v1/audit?target={name}&numbers=whole")
     changed, created = page.body["items"]
     assert (changed["action"], created["action"]) == ("staff.changed", "staff.created")
     assert changed["actor"] == {"id": "token:tests", "kind": "token", "name": "tests"}
@@ -118,7 +118,8 @@ async def test_a_number_is_revealed_for_a_reason(desk: Place, monkeypatch: pytes
     monkeypatch.setattr(middleware, "of_token", lambda _: clerk())
     answer = await revealed(desk, name)
     assert (answer.status, answer.body) == (200, {"field": "number", "value": NUMBER, "left_today": 1})
-    (row,) = (await desk.call("GET", f"/v1/audit?target={name}")).body["items"]
+    row, made = (await desk.call("GET", f"/v1/audit?target={name}")).body["items"]
+    assert made["action"] == "customer.created"
     assert (row["action"], row["reason"], row["via"], row["actor"]["name"]) == (
         "customer.revealed", "calls back", "web", "Chen Jing",
     )  # fmt: skip

@@ -133,7 +133,9 @@ async def test_N3_an_erasure_takes_two_calls_and_says_until_when_files_hold_the_
     assert (told["object_id"], told["data"]) == (name, {"erasure": done.body["id"]})
     # The log says that there was somebody; who, nobody can say.
     log = await desk.call("GET", f"/v1/audit?target={name}")
-    assert [item["action"] for item in log.body["items"]] == ["customer.erased", "erasure.asked"]
+    assert [item["action"] for item in log.body["items"]] == ["customer.erased", "erasure.asked", "customer.created"]
+    assert log.body["items"][2]["erased"]
+    assert ANN not in str(log.body)
     assert (await desk.call("GET", "/v1/audit/verify")).body["whole"]
     assert desk.differences() == []
 

@@ -11,6 +11,7 @@ from engine.access import tokens
 from engine.config import Settings
 from engine.crm.marketing import campaigns, caps
 from engine.crm.marketing.campaigns import CAMPAIGNS
+from engine.crm.people import audit
 from engine.traffic import inbox, messages
 from engine.traffic.messages import Message
 from engine.wiring import running
@@ -179,6 +180,10 @@ async def test_a_campaign_is_paused_resumed_and_cancelled(visitor: Visitor) -> N
         assert f"/{act}" in await visitor.page()
         assert await _act(visitor, identifier, act, form_token) == 303
         assert visitor.stage_of(identifier) == stage
+    with visitor.engine.store.read() as txn:
+        rows = audit.listed(txn, 10, target=campaigns.name_of(identifier))
+    assert [row.entry.action for row in rows] == ["campaign.cancelled", "campaign.resumed", "campaign.paused"]
+    assert {(row.entry.actor_kind, row.entry.via) for row in rows} == {("staff", "web")}
     text = await visitor.page()
     assert "Campaign cancelled" in text
     assert "formaction" not in text
