@@ -26,7 +26,7 @@ class Route:
 
     `audited` is the word of the audit log for a call that makes no change by `repeats.made` or `noting.written`: of one
     that reads, where a person calls or numbers are asked for in full.  `is_busy` is a route that programs call so often
-    that they leave no row.
+    that only what they make together leaves one.
     """
 
     method: str

@@ -360,7 +360,7 @@ def test_a_number_is_found_however_it_is_written() -> None:
 
 # What leaves no row, and why.
 UNNOTED = {
-    ("POST", "/v1/messages"): "by a program: hundreds a second, and the message says whose it is",
+    ("POST", "/v1/messages"): "one text of a program: too many to be kept for three years",
     ("POST", "/v1/messages/preview"): "changes nothing",
     ("POST", "/v1/segments/parse"): "changes nothing",
     ("POST", "/v1/segments/count"): "changes nothing but the count that is shown",
@@ -386,6 +386,19 @@ async def test_every_call_that_changes_something_leaves_a_row(house: House) -> N
     assert {call for call, rows in made.left.items() if rows > 1} == {("POST", "/v1/customers/{id}/merge")}
     assert (await made.place.call("GET", "/v1/audit/verify")).body["whole"] is True
     assert made.place.differences() == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_texts_that_a_program_sends_together_leave_one_row_with_their_cost(house: House) -> None:
+    place = house.made.place
+    texts = [{"to": TWIN, "text": "x" * 200, "not_before": "2030-01-01T00:00:00Z"} for _ in range(3)]
+    before = house.made.rows()
+    for body in (texts[0], {"messages": texts[:1]}, {"messages": texts}):
+        assert (await place.call("POST", "/v1/messages", body)).status == 202
+    assert house.made.rows() == before + 1
+    row = (await place.call("GET", "/v1/audit?limit=1")).body["items"][0]
+    assert (row["action"], row["target"]) == ("message.made", "messages")
+    assert {one["field"]: one["after"] for one in row["changes"]} == {"messages": 3, "parts": 6}
 
 
 async def _row(house: Everything, action: str, target: str) -> dict[str, Any]:
