@@ -18,6 +18,7 @@ from engine.crm.marketing.campaigns import CAMPAIGNS
 from engine.crm.marketing.coupons import COUPONS
 from engine.crm.marketing.greetings import RULES
 from engine.crm.marketing.rewards import REWARDS
+from engine.crm.marketing.topics import TOPICS
 from engine.crm.people import dates, fields, organisations, regions, tags
 from engine.crm.people.customer import CUSTOMERS, Customer
 from engine.crm.people.fields import FIELDS
@@ -58,6 +59,7 @@ _TABLES: Final[dict[str, Table[Any]]] = {
     "seg": SEGMENTS,
     "org": ORGANISATIONS,
     "rte": ROUTES,
+    "top": TOPICS,
     "whk": SUBSCRIPTIONS,
 }
 _NUMBERED: Final[dict[str, Table[Any]]] = {"reg": REGIONS, "tag": TAGS, "fld": FIELDS}

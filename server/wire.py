@@ -288,9 +288,7 @@ def received(record: Received, caller: Caller | None = None, *, whole: bool = Fa
     )
 
 
-def result(
-    row: campaigns.Result, did: Response, variant: str, caller: Caller | None = None
-) -> views.ResultView:
+def result(row: campaigns.Result, did: Response, variant: str, caller: Caller | None = None) -> views.ResultView:
     """One row of a campaign's results, and what somebody did about it; a list."""
     message = row.message
     return views.ResultView(

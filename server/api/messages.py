@@ -23,12 +23,11 @@ from engine.traffic.inbox import RECEIVED, Progress
 from engine.traffic.messages import Lane, Message, OnUnknown, Resolution, State
 from engine.traffic.search import Wanted
 from engine.wiring import Engine
-from server import views, wire
-from server.calling import caller_of, token_of
+from server import noting, views, wire
+from server.calling import by_of, caller_of, token_of
 from server.context import ENGINE
 from server.repeats import made
 from server.route import Route
-from server.shapes.audit import by_of
 
 LOOKED_MOST: Final = 20_000  # by one call: a tenth of a second, in slices
 TEXT_SHORTEST: Final = 2
@@ -190,7 +189,7 @@ async def export(request: web.Request) -> web.StreamResponse:
         raise Invalid(InvalidParam("bom", "is not 0 or 1"))
     by, filters, caller = by_of(request), sorted(set(request.query) - {"bom"}), caller_of(request)
     # Before the first line: who breaks off the file has had a part of it.
-    await engine.store.write(_begin_export, by, filters, engine.now_ms())
+    await noting.written(request, _begin_export, by, filters, engine.now_ms())
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="messages.csv"'}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
@@ -219,7 +218,10 @@ def _told(view: views.MessageView | views.ReceivedView, column: str) -> Any:
 
 
 def _begin_export(txn: Txn, by: By, filters: list[str], now_ms: int) -> None:
-    audit.append(txn, by, "messages.exported", "messages", now_ms, {"filters": (None, filters)})
+    told: dict[str, tuple[Any, Any]] = {"filters": (None, filters)}
+    if by.caller.asked is not None:
+        told["numbers_told"] = (None, noting.WHOLE)
+    audit.append(txn, by, "messages.exported", "messages", now_ms, told)
 
 
 def _end_export(txn: Txn, by: str, filters: list[str], rows: int, now_ms: int) -> None:

@@ -14,6 +14,7 @@ from engine.store.table import Txn
 from server import wire
 from server.calling import actor_of, caller_of
 from server.context import ENGINE
+from server.noting import written
 from server.repeats import made
 from server.route import ID_PATTERN, Route
 from server.shapes import topics as shapes
@@ -57,7 +58,7 @@ async def change(request: web.Request) -> web.Response:
     engine, identifier = request.app[ENGINE], wire.id_of(request, "top")
     version = wire.version_of(request)
     changes = shapes.topic_changes(wire.decode(await request.read(), shapes.TopicChange))
-    record = await engine.store.write(topics.change, identifier, changes, version, engine.now_ms())
+    record = await written(request, topics.change, identifier, changes, version, engine.now_ms())
     return wire.reply(shapes.topic(record), ETag=f'"{record.version}"')
 
 

@@ -12,8 +12,7 @@ from engine.crm.people import customers
 from engine.crm.people.customer import CUSTOMERS
 from engine.crm.people.subscription import Subscription
 from engine.store.table import Txn
-from server import wire
-from server.shapes import sight
+from server import sight, views, wire
 
 Word = Annotated[str, Meta(min_length=1, max_length=topics.WORD_LONGEST)]
 Names = Annotated[dict[str, str], Meta(max_length=topics.NAMES_MOST)]
@@ -91,7 +90,7 @@ class SubscriberView(msgspec.Struct, frozen=True):
 
     customer_id: str
     name: str
-    number: str | None
+    number: views.Phone | None
     state: str
     frequency: str
     since: str | None

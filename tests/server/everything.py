@@ -162,6 +162,9 @@ async def _people(house: Everything) -> None:
     await do("PATCH", "/v1/customers/{id}", {"lifecycle": "customer", "region": "JS", "numbers": [OTHER]})
     twin = await do("POST", "/v1/customers", {"number": TWIN, "name": "李娜", "birthday": "1990-05-17"})
     house.ids["other"] = str(twin.body["id"])
+    await do("POST", "/v1/topics", {"word": "NEWS", "name": {"en": "News"}})
+    await do("PATCH", "/v1/topics/{id}", {"name": {"en": "All the news"}})
+    await do("POST", "/v1/customers/{id}/subscriptions", {"topic": "NEWS"})
     await do("POST", "/v1/customers/{id}/events", {"kind": "visit", "at": "2026-09-01T10:00:00Z"})
     one, two = [
         (await do("POST", "/v1/customers", {"number": f"+86136123400{at}", "name": "Bo"})).body["id"] for at in (11, 12)

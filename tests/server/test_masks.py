@@ -36,12 +36,14 @@ QUERIES: dict[str, Callable[[Everything], str]] = {
     "/v1/customers/{id}/merge": lambda house: f"other={house.ids['other']}",
     "/v1/greetings/{id}/preview": lambda _: "date=2027-05-17",
     "/v1/suppressions/check": lambda _: f"number={quoted(KNOWN)}",
-}  # How somebody is looked for by his number, wherever a parameter has one of these names.
+}
+# How somebody is looked for by his number, wherever a parameter has one of these names.
 SOUGHT = {"number", "phone", "to", "from"}
 SEARCHES = {
     "/v1/customers": (f"number={quoted(KNOWN)}",),
     "/v1/members": (f"phone={quoted(KNOWN)}", "last4=5432"),
     "/v1/messages": (f"to={quoted(KNOWN)}", f"direction=in&from={quoted(KNOWN)}"),
+    "/v1/messages.csv": (f"to={quoted(KNOWN)}", f"direction=in&from={quoted(KNOWN)}"),
 }
 
 
