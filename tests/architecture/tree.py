@@ -6,7 +6,7 @@ Python is parsed; Cython is read with regular expressions, since its grammar is 
 import ast
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,17 +33,22 @@ def files(root: Path, *folders: str) -> list[Path]:
     for folder in folders:
         for path in sorted((root / folder).rglob("*")):
             parts = path.relative_to(root).parts
-            if path.is_file() and not any(fnmatch.fnmatch(part, glob) for part in parts for glob in ignored):
+            if path.is_file() and not any(is_ignored(part, ignored) for part in parts):
                 found.append(path)
     return found
 
 
-def ignore_patterns(root: Path) -> list[str]:
+@cache
+def is_ignored(part: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(part, glob) for glob in patterns)
+
+
+def ignore_patterns(root: Path) -> tuple[str, ...]:
     """The plain patterns of .gitignore (`build/`, `*.so`), read without git: it need not be installed."""
     source = root / ".gitignore"
     lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
     patterns = [line.strip().strip("/") for line in lines if line.strip() and not line.startswith("#")]
-    return ["__pycache__", *patterns]
+    return ("__pycache__", *patterns)
 
 
 def code(root: Path, *folders: str) -> list[Path]:
@@ -78,12 +83,12 @@ def nodes_of(text: str, name: str) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(parse_text(text, name)))
 
 
-def package_of(root: Path, path: Path) -> list[str]:
+def package_of(root: Path, path: Path) -> tuple[str, ...]:
     """The package that a relative import in this file starts from."""
-    return list(path.relative_to(root).parent.parts)
+    return path.relative_to(root).parent.parts
 
 
-def absolute(package: list[str], level: int, module: str) -> str:
+def absolute(package: tuple[str, ...], level: int, module: str) -> str:
     """`from ..x` in package a.b.c, level 2, is a.b.x."""
     if not level:
         return module
@@ -91,10 +96,18 @@ def absolute(package: list[str], level: int, module: str) -> str:
     return ".".join([*above, module] if module else above)
 
 
-def python_imports(root: Path, path: Path) -> Iterator[Import]:
+def python_imports(root: Path, path: Path) -> tuple[Import, ...]:
     """Every spelling: import, from, relative, under TYPE_CHECKING, by a string given to an importer."""
-    package = package_of(root, path)
-    for node in nodes(path):
+    return _python_imports(path.read_text(encoding="utf-8"), path.name, package_of(root, path))
+
+
+@cache
+def _python_imports(text: str, name: str, package: tuple[str, ...]) -> tuple[Import, ...]:
+    return tuple(_imports_among(nodes_of(text, name), package))
+
+
+def _imports_among(found: Iterable[ast.AST], package: tuple[str, ...]) -> Iterator[Import]:
+    for node in found:
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -136,7 +149,7 @@ def cython_imports(root: Path, path: Path) -> Iterator[Import]:
                 yield Import(f"{absolute(package, level, origin.lstrip('.'))}.{name}", line)
 
 
-def imports(root: Path, path: Path) -> Iterator[Import]:
+def imports(root: Path, path: Path) -> Iterable[Import]:
     return python_imports(root, path) if path.suffix in {".py", ".pyi"} else cython_imports(root, path)
 
 
