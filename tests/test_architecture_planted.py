@@ -318,8 +318,6 @@ def test_every_rule_was_tried() -> None:
         pytest.param(NOUN, "bench/baseline/fields.py", "class Database: ...", id="a word inside a word"),
     ],
 )
-def test_what_a_rule_allows(
-    sources: Path, copy: Path, rule: Callable[[Path], list[str]], path: str, text: str
-) -> None:
+def test_what_a_rule_allows(sources: Path, copy: Path, rule: Callable[[Path], list[str]], path: str, text: str) -> None:
     append(copy / path, text)
     assert rule(copy) == unharmed(rule, sources)
