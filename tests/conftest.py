@@ -3,7 +3,9 @@
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,17 @@ MEMORY_LEAST = 2 << 30  # octets
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let `tmp_path` stand in memory, unless somebody says where, or there is none to speak of."""
+    """Let `tmp_path` stand in memory, unless somebody says where, or there is none to speak of.
+
+    Where Python is told to write no bytecode, the many servers that are started find some that is theirs alone: without
+    it each would compile all sources anew.
+    """
     if config.option.basetemp is None and is_fit(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in os.environ:
+        bytecode = tempfile.mkdtemp(prefix="carillon-bytecode-")
+        os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+        config.add_cleanup(partial(shutil.rmtree, bytecode, ignore_errors=True))
 
 
 def is_fit(folder: Path) -> bool:
