@@ -69,7 +69,7 @@ async def test_counters_equal_a_recount_of_the_rows_at_thirty_random_moments(tmp
             sent = (await place.call("GET", path)).body["parts_sent"]
             await place.call("PATCH", path, {"parts_most": sent + 20})
             async with asyncio.timeout(30):
-                while (await place.call("GET", path)).body["reason"] != "cap":  # noqa: ASYNC110
+                while (await place.call("GET", path)).body["reason"] != "budget":  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
 
         steps: dict[int, Callable[[], Awaitable[object]]] = {
