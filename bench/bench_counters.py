@@ -154,7 +154,7 @@ class Run:
     def _reach_cap(self) -> None:
         sent = self._shown()["parts_sent"]
         self._server.call("PATCH", self._path, {"parts_most": sent + CAP_LEFT})
-        self._await(lambda campaign: campaign["reason"] == "cap")
+        self._await(lambda campaign: campaign["reason"] == "budget")
         self._watch.look_around("the cap", self._around)
         self._server.call("PATCH", self._path, {"parts_most": 0})
 
