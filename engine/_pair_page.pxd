@@ -89,6 +89,13 @@ cdef inline uint64_t load_high(const uint8_t* octets) noexcept nogil:
     )
 
 
+cdef inline void store_high(uint64_t value, uint8_t* octets) noexcept nogil:
+    """The reverse of `load_high`."""
+    cdef int i
+    for i in range(8):
+        octets[i] = <uint8_t>(value >> 8 * (7 - i))
+
+
 cdef inline Pair place_of(const uint8_t* octets) noexcept nogil:
     cdef Pair pair
     pair.key = load_high(octets)

@@ -71,6 +71,8 @@ CIMPORTS: dict[str, set[str]] = {
     "_intake": {"_digests", "_numbers", "_plain", "_seen", "_sheet", "_suppressed"},
     "_pair_page": {"_octets"},
     "_runs": {"_octets", "_pair_page"},
+    "_staging": {"_pair_page", "_runs"},
+    "_words": {"_pair_page", "_runs"},
     "_slots": {"_octets"},
     "_packed": set(),
     "_flights": {"_at", "_packed"},
@@ -127,6 +129,8 @@ FACES: dict[str, set[str]] = {
     "_intake": {"engine/crm/marketing/arrival.py"},
     "_pair_page": set(),
     "_runs": {"engine/store/runs.py"},
+    "_staging": {"engine/crm/people/import_fresh.py", "engine/crm/people/import_work.py"},
+    "_words": {"engine/crm/people/import_fresh.py"},
     "_slots": {"engine/traffic/slots.py"},
     "_flights": {
         "engine/traffic/precedence.py",

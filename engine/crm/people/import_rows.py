@@ -5,7 +5,7 @@ What was mended is noted, what cannot be read is refused, each with its row.
 
 import re
 from array import array
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -117,8 +117,8 @@ class Cleaned:
     """
 
     def __init__(self) -> None:
-        self.rows: MutableSequence[int] = array("I")
-        self.numbers: MutableSequence[int] = array("Q")
+        self.rows = array("I")
+        self.numbers = array("Q")
         self.names: list[str] = []
         self.lifecycles: list[Lifecycle | None] = []
         self.regions: list[int] = []
@@ -189,7 +189,7 @@ class Cleaner:
         self._take_tags(rows, columns, out)
         if self._others:
             out.others = [self._of_others(row, line, out) for row, line in zip(rows, cells, strict=True)]
-        out.rows = list(rows)
+        out.rows = array("I", rows)
         if out.faults:
             drop_faulty(out)
         return out
@@ -208,7 +208,7 @@ class Cleaner:
 
     def _numbers(self, rows: Sequence[int], column: Sequence[str], out: Cleaned) -> None:
         plain = numbers.plain_key
-        out.numbers = found = [plain(cell) for cell in column]
+        out.numbers = found = array("Q", [plain(cell) for cell in column])
         if 0 not in found:
             return
         code = self._code
@@ -317,7 +317,8 @@ def drop_faulty(out: Cleaned) -> None:
     keep = [at for at, row in enumerate(out.rows) if row not in out.faults]
     for name in ("rows", "numbers", "names", "lifecycles", "regions", "tags", "others"):
         column = getattr(out, name)
-        setattr(out, name, [column[at] for at in keep] if column else column)
+        kept = [column[at] for at in keep] if column else column
+        setattr(out, name, array(column.typecode, kept) if isinstance(column, array) else kept)
     for row in out.faults:
         out.notes.pop(row, None)
 

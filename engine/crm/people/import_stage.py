@@ -11,49 +11,33 @@ Rules of this file:
    customer is right.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
-from struct import pack
-from typing import Final, NamedTuple
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from engine.crm.people import consent, imports, references, words
-from engine.crm.people.consent import CONSENTS, PURPOSES, Consent, Status
+from engine.crm.people import consent, imports, references
+from engine.crm.people.consent import CONSENTS, PURPOSES, Status
 from engine.crm.people.customer import (
-    BY_BIRTHDAY,
-    BY_LIFECYCLE,
     BY_NUMBER,
     BY_REFERENCE,
-    BY_REGION,
-    BY_TAG,
     BY_WORD,
     CUSTOMERS,
     Customer,
     Key,
-    Lifecycle,
     keys_of,
     numbers_of,
 )
-from engine.crm.people.import_rows import Cleaned
+from engine.crm.people.import_fresh import ALONG, Fresh, Items, Range, Sweep
 from engine.crm.people.imports import CREATED, Counts, Import, Place, Stage, Stretch
 from engine.store import ids
-from engine.store.table import Keyed, Txn
+from engine.store.table import Txn
 
-Items = list[tuple[bytes, bytes]]
+A = TypeVar("A")
+T = TypeVar("T")
 
-ALONG: Final[tuple[Keyed, ...]] = (CUSTOMERS, BY_REFERENCE, BY_TAG, BY_REGION, BY_LIFECYCLE, BY_BIRTHDAY)
 _GRANTING: Final = frozenset({Status.GRANTED, Status.WITHDRAWN})
-
-
-class Range(NamedTuple):
-    """What a stage was given: the first of its ids, and of its references."""
-
-    first: int
-    references: int
-    at_ms: int
 
 
 def open_stage(txn: Txn, identifier: int, count: int, now_ms: int) -> Range:
@@ -75,229 +59,7 @@ def close_stage(
     return imports.change(txn, record, now_ms, counts=counts, place=place, stage=None)
 
 
-class Given(msgspec.Struct, frozen=True):
-    """What whoever is new gets beside what his row says."""
-
-    tags: tuple[int, ...] = ()
-    region: int = 0
-    lifecycle: Lifecycle = Lifecycle.LEAD
-
-
-class Fresh:
-    """The new customers of a stage, from cleaned rows to sorted entries.  A little at a time."""
-
-    def __init__(self, record: Import, given: Given, cleaned: Cleaned, chosen: Sequence[int], of: Range) -> None:
-        self._given = given
-        self._cleaned = cleaned
-        self._chosen = chosen  # places in `cleaned`, one for each id
-        self._range = of
-        self._by = imports.name_of(record.id)
-        self._bits = 0
-        if not record.double_opt_in:
-            self._bits = sum(consent.bit(purpose) for purpose in record.purposes)
-        status = Status.PENDING if record.double_opt_in else Status.GRANTED
-        said = Consent(status, "import", self._by, of.at_ms, record.wording, record.created_by)
-        self._said = CONSENTS.encoded(said)
-        count = len(chosen)
-        self.octets: list[bytes] = []  # of those that were built
-        self._marks = array("q")  # what tells whether a record is as it was written
-        self._tails = [
-            (bytes([PURPOSES.index(purpose)]), of.first + place * count)
-            for place, purpose in enumerate(record.purposes)
-        ]
-        self._words = WordLists()
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-        return len(self._chosen)
-
-    # -- records, and what is in their order
-
-    def build(self, first: int, behind: int, into: dict[str, Items]) -> None:
-        """Add the entries of customers number `first` to `behind` of the stage to `into`, a list for each table."""
-        cleaned, given, at_ms, by, bits = self._cleaned, self._given, self._range.at_ms, self._by, self._bits
-        records, tagged, placed, lived, born = (
-            into[table.name] for table in (CUSTOMERS, BY_TAG, BY_REGION, BY_LIFECYCLE, BY_BIRTHDAY)
-        )
-        reference, identifier = self._range.references + first, self._range.first + first
-        encoded, octets = CUSTOMERS.encoded, self.octets
-        if first == len(octets):
-            packed = pack(f">{behind - first}Q", *range(identifier, identifier + behind - first))
-            octets += [packed[at : at + 8] for at in range(0, len(packed), 8)]
-        all_numbers, names, lifecycles = cleaned.numbers, cleaned.names, cleaned.lifecycles
-        all_regions, all_tags, others = cleaned.regions, cleaned.tags, cleaned.others
-        for at in range(first, behind):
-            place = self._chosen[at]
-            key = octets[at]
-            lifecycle = lifecycles[place]
-            if lifecycle is None:
-                lifecycle = given.lifecycle
-            region = all_regions[place] or given.region
-            tags = all_tags[place]
-            if given.tags:
-                tags = tuple(sorted({*tags, *given.tags}))
-            customer = Customer(
-                identifier, all_numbers[place], names[place], lifecycle, "", bits, region, 0, 0, tags,
-                source="import", created_ms=at_ms, reference=reference, created_by=by, updated_ms=at_ms, updated_by=by,
-            )  # fmt: skip
-            if others and others[place]:
-                customer = msgspec.structs.replace(customer, **others[place])
-                if customer.birthday is not None:
-                    day = customer.birthday
-                    born.append((pack(">4B", day.calendar, day.month, day.day, day.leap) + key, b""))
-            records.append((key, encoded(customer)))
-            for tag in tags:
-                tagged.append((pack(">I", tag) + key, b""))
-            if region:
-                placed.append((pack(">I", region) + key, b""))
-            lived.append((_LIFECYCLES[lifecycle] + key, b""))
-            identifier += 1
-            reference += 1
-        start = self._range.references
-        into[BY_REFERENCE.name] += [(pack(">Q", start + at), octets[at]) for at in range(first, behind)]
-
-    def mark(self, records: Items) -> None:
-        """Remember records as they are about to be written: those of the next customers."""
-        self._marks.extend(hash(octets) for _, octets in records)
-
-    def mark_anew(self, anew: dict[bytes, bytes]) -> None:
-        """Remember records that were written anew."""
-        for key, octets in anew.items():
-            self._marks[int.from_bytes(key, "big") - self._range.first] = hash(octets)
-
-    def settling(self, first: int, behind: int, gone: set[int]) -> "Settling":
-        """Customers `first` to `behind` as they were written."""
-        marks = {self.octets[at]: self._marks[at] for at in range(first, behind) if at not in gone}
-        return Settling(self, first, behind, marks)
-
-    def written(self, at: int) -> Customer:
-        """A customer as he was written, but for what was known of his consent."""
-        into: dict[str, Items] = {table.name: [] for table in ALONG}
-        self.build(at, at + 1, into)
-        return CUSTOMERS.decode(self._range.first + at, into[CUSTOMERS.name][0][1])
-
-    # -- numbers
-
-    def number(self, at: int) -> int:
-        """The number of customer `at` of the stage."""
-        return self._cleaned.numbers[self._chosen[at]]
-
-    @property
-    def numbers(self) -> Callable[[int], int]:
-        """`number`, as quick as it can be asked."""
-        found, chosen = self._cleaned.numbers, self._chosen
-        return found.__getitem__ if len(chosen) == len(found) else self.number  # places stand in order
-
-    def sweep(self, order: list[int]) -> "Sweep":
-        """What is written of these customers, who are in the order of their numbers."""
-        found, chosen, octets = self._cleaned.numbers, self._chosen, self.octets
-        packed = pack(f">{len(order)}Q", *[found[chosen[at]] for at in order])
-        keys = [packed[at : at + 8] for at in range(0, len(packed), 8)]
-        said: Items = []
-        for purpose, first in self._tails:
-            if first == self._range.first:
-                ours = [octets[at] for at in order]
-            else:
-                packed = pack(f">{len(order)}Q", *[first + at for at in order])
-                ours = [packed[at : at + 8] for at in range(0, len(packed), 8)]
-            said += [(key + purpose + own, self._said) for key, own in zip(keys, ours, strict=True)]
-        if len(self._tails) > 1:
-            said.sort()
-        return Sweep(list(zip(keys, [octets[at] for at in order], strict=True)), said)
-
-    # -- words
-
-    def gather(self, first: int, behind: int, gone: set[int]) -> None:
-        """Note the words of customers `first` to `behind`, but for those that are gone."""
-        names, chosen, octets, add = self._cleaned.names, self._chosen, self.octets, self._words.add
-        for at in range(first, behind):
-            if not gone or at not in gone:
-                add(names[chosen[at]], octets[at])
-
-    def words(self) -> Iterator[Items]:
-        """Sorted entries of the words, in lots of some size."""
-        return self._words.sorted()
-
-
-class WordLists:
-    """Who is called by which word: ids, as octets, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[bytes, list[bytes]] = {}
-        self._by_token: dict[str, list[bytes] | None] = {}  # None for what is not one word
-
-    def add(self, name: str, identifier: bytes) -> None:
-        """Note the words of a name, as `words.of_name` finds them."""
-        tokens = name.split(" ")
-        found = []
-        if len(tokens) <= _TOKENS_MOST:
-            for token in tokens:
-                lot = self._by_token.get(token) or self._list_of(token)
-                if lot is None:
-                    break
-                found.append(lot)
-            else:
-                for lot in found:
-                    lot.append(identifier)
-                return
-        for word in words.of_name(name):
-            self._of_key(words.key(word)).append(identifier)
-
-    def _list_of(self, token: str) -> list[bytes] | None:
-        if token not in self._by_token:
-            found = words.of_name(token)
-            self._by_token[token] = self._of_key(words.key(found[0])) if len(found) == 1 else None
-        return self._by_token[token]
-
-    def _of_key(self, key: bytes) -> list[bytes]:
-        return self._by_key.setdefault(key, [])
-
-    def sorted(self) -> Iterator[Items]:
-        """Entries in order, a lot for each beginning of a word."""
-        beginnings: dict[bytes, list[bytes]] = {}
-        for key in self._by_key:
-            beginnings.setdefault(key[:2], []).append(key)
-        for beginning in sorted(beginnings):
-            lot: Items = []
-            for key in sorted(beginnings[beginning]):
-                lot += zip(map(key.__add__, self._by_key[key]), repeat(b""), strict=False)
-            yield lot
-
-
-_TOKENS_MOST: Final = 4
-_LIFECYCLES: Final = {step: bytes([step]) for step in Lifecycle}
-
-
-def lots(count: int, key: Callable[[int], int], size: int) -> Iterator[list[int] | None]:
-    """Places from 0 to `count` in the order of their keys, in lots of about `size`; None: let others in."""
-    if count <= size:
-        yield sorted(range(count), key=key)
-        return
-    many = count // size
-    sample = sorted(map(key, range(0, count, max(1, count // (32 * many)))))
-    step = max(1, len(sample) // many)
-    pivots = sample[step::step]
-    found: list[list[int]] = [[] for _ in range(len(pivots) + 1)]
-    for first in range(0, count, size):
-        for at in range(first, min(first + size, count)):
-            found[bisect_left(pivots, key(at))].append(at)
-        yield None
-    for place, lot in enumerate(found):
-        if lot:
-            lot.sort(key=key)
-            yield lot
-            found[place] = []
-
-
 # -- what the writer does
-
-
-class Sweep(NamedTuple):
-    """Numbers and whose they are, and rows of consent; both in order."""
-
-    numbers: Items
-    consents: Items
 
 
 class Swept(NamedTuple):
@@ -307,13 +69,23 @@ class Swept(NamedTuple):
     anew: dict[bytes, bytes]
 
 
+def timed(txn: Txn, change: Callable[[Txn, A], T], arg: A) -> tuple[T, float]:
+    """What a change says, and how many seconds of processor it took."""
+    began = time.thread_time()
+    found = change(txn, arg)
+    return found, time.thread_time() - began
+
+
 def append(txn: Txn, into: dict[str, Items]) -> None:
     """Write records and what is in their order."""
     for table in ALONG:
         items = into[table.name]
-        if items:
-            if table is not CUSTOMERS and table is not BY_REFERENCE:
-                items.sort()
+        if not items:
+            continue
+        if table is CUSTOMERS or table is BY_REFERENCE:
+            table.append_many(txn, items)
+        else:
+            items.sort()
             table.put_many(txn, items)
 
 
@@ -375,23 +147,20 @@ def unstage(txn: Txn, identifier: int) -> Customer | None:
 
 
 class Settling(NamedTuple):
-    """Customers of a stage, and by what it is told that they are still as they were written."""
+    """Customers of a stage, but for those that are gone."""
 
     fresh: Fresh
     first: int
     behind: int
-    marks: dict[bytes, int]
+    gone: set[int]
 
 
 def settle(txn: Txn, settling: Settling) -> int:
     """Put right what was changed of these customers while they were on their way; how many those were."""
-    fresh, first, behind, marks = settling
-    last = int.from_bytes(fresh.octets[behind - 1], "big")
-    now = {key: hash(octets) for key, octets in CUSTOMERS.between(txn, fresh.octets[first], pack(">Q", last + 1))}
-    changed = [key for key, mark in marks.items() if now.get(key) != mark]
-    begin = int.from_bytes(fresh.octets[0], "big")
-    for key in changed:
-        _mend(txn, fresh.written(int.from_bytes(key, "big") - begin))
+    fresh, first, behind, gone = settling
+    changed = fresh.changed(CUSTOMERS.between(txn, fresh.key(first), fresh.key(behind)), first, behind, gone)
+    for at in changed:
+        _mend(txn, fresh.written(at))
     return len(changed)
 
 

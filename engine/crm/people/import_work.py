@@ -10,19 +10,19 @@ import asyncio
 import logging
 import secrets
 from array import array
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from struct import pack
-from typing import Concatenate, Final, ParamSpec
+from typing import Concatenate, Final, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from engine._seen import Seen
+from engine._staging import Order
 from engine.crm.people import customers, import_rows, import_stage, import_undo, import_update, imports, regions, tags
-from engine.crm.people.customer import BY_NUMBER, CUSTOMERS, Customer
+from engine.crm.people.customer import BY_NUMBER, Customer
 from engine.crm.people.import_fates import Fates, counted
 from engine.crm.people.import_files import Reading
+from engine.crm.people.import_fresh import ALONG, Fresh, Given, Items
 from engine.crm.people.import_rows import Cleaned, Cleaner
-from engine.crm.people.import_stage import ALONG, Fresh, Given, Range, Swept
 from engine.crm.people.import_update import Fate, Row
 from engine.crm.people.imports import CREATED, TAGGED, Counts, Import, Place, State, Stretch
 from engine.crm.people.suppressions import SUPPRESSIONS, Suppressions
@@ -31,23 +31,29 @@ from engine.store.environment import Store
 from engine.store.table import Txn
 
 P = ParamSpec("P")
+A = TypeVar("A")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 # The more, the fewer pages are written twice: a sweep goes through a whole index, however few keys it brings.
 STAGE_ROWS: Final = 200_000
 TURN_ROWS: Final = 200  # read or built in one turn of the loop: a millisecond or two
+BUILT: Final = 500
 SOUGHT_ROWS: Final = 1_000
-APPENDED: Final = 3_000  # records in one change
-SWEPT: Final = 2_000  # numbers in one change
-WORDS_SWEPT: Final = 4_000  # entries
+# In one change, at most: how many depends on how long the last ones took.
+APPENDED: Final = 4_000  # records
+SWEPT: Final = 4_000  # numbers
+WORDS_SWEPT: Final = 8_000  # entries
+SETTLED: Final = 8_000
+WRITTEN_S: Final = 0.0025  # of processor; to write the pages takes about as long
 UPDATED: Final = 50  # customers in one small change
-SETTLED: Final = 2_000
 PAUSE_S: Final = 0.005  # between two steps of an undo
 AGAIN_S: Final = 5.0  # after the store refused
 LAPSED_EVERY_S: Final = 600.0
 DAY_MS: Final = 86_400_000
 TWICE: Final = "a row before has the same number"
+ERASED: Final = "the person was erased, and does not come back"
 
 
 class Imports:
@@ -181,6 +187,7 @@ class Work:
         self._given = Given()
         self._seen = None if self._is_run else Seen(secrets.token_bytes(16))
         self._created: list[tuple[int, int]] = []
+        self._written_s = 0.0  # on the last bulk change
 
     async def run(self) -> None:
         """Read all rows, and let them become customers unless it is a check.  Raises Invalid, StoreError."""
@@ -254,78 +261,76 @@ class Work:
         fates: dict[int, Fate] = {
             row: Fate(row, "refused", 0, field, reason) for row, (field, reason) in cleaned.faults.items()
         }
-        chosen, known = await self._sort_out(cleaned, fates)
+        order = Order(cleaned.numbers)
+        await asyncio.to_thread(order.sort)
+        chosen, known = await self._sort_out(cleaned, order, fates)
         first = 0
         taken: list[int] = []
         if self._is_run and chosen:
             of = await self._store.write(import_stage.open_stage, self._record.id, len(chosen), self._now_ms())
             first = of.first
             self._created.append((first, first + len(chosen)))
-            taken = await self._bring_in(cleaned, chosen, of)
+            taken = await self._bring_in(Fresh(self._record, self._given, cleaned, chosen, order, of))
         known = sorted([*known, *(chosen[at] for at in taken)])
         for at in range(0, len(known), UPDATED):
             for fate in await self._change([_row(cleaned, place) for place in known[at : at + UPDATED]]):
                 fates[fate.row] = fate
-        await self._close(await self._fates(cleaned, fates, chosen, first), behind)
+        told = Fates(cleaned, fates, chosen, first)
+        is_more = True
+        while is_more:
+            is_more = told.take(SOUGHT_ROWS)
+            await asyncio.sleep(0)
+        await self._close(told.stretches, behind)
 
-    async def _fates(
-        self, cleaned: Cleaned, fates: dict[int, Fate], chosen: Sequence[int], first: int
-    ) -> list[Stretch]:
-        """What became of every row, where the customers of the chosen ones have the ids from `first` on."""
-        found = Fates(cleaned)
-        others = sorted(fates)
-        told = 0
-        for at, place in enumerate(chosen):
-            row = cleaned.rows[place]
-            while told < len(others) and others[told] <= row:
-                found.add(others[told], fates[others[told]], 0)
-                told += 1
-            if row not in fates:
-                found.add(row, None, first + at if first else 0)
-            if at % SOUGHT_ROWS == 0:
-                await asyncio.sleep(0)
-        for row in others[told:]:
-            found.add(row, fates[row], 0)
-        return found.stretches
-
-    async def _sort_out(self, cleaned: Cleaned, fates: dict[int, Fate]) -> tuple[MutableSequence[int], list[int]]:
+    async def _sort_out(self, cleaned: Cleaned, order: Order, fates: dict[int, Fate]) -> tuple["array[int]", list[int]]:
         """(places of rows of new people, places of rows of people who are known); `fates` of those that are neither."""
-        chosen = array("I")
-        known: list[int] = []
-        seen: set[int] = set()
+        gone = set(order.twice())
+        for place in gone:
+            row = cleaned.rows[place]
+            fates[row] = Fate(row, "same", 0, "number", TWICE)
         forbidden = self._works.suppressions.numbers
-        for first in range(0, len(cleaned.rows), SOUGHT_ROWS):
+        for first in range(0, len(cleaned.rows) if len(forbidden) else 0, SOUGHT_ROWS):
             some = cleaned.numbers[first : first + SOUGHT_ROWS]
             with self._store.read() as txn:
-                found = _owners(txn, some)
-                erased = set[int]()
-                if len(forbidden):
-                    erased = {number for number in some if number in forbidden and self._is_erased(txn, number)}
-            if not (found or erased) and self._seen is None and len(set(some)) == len(some) and seen.isdisjoint(some):
-                # As it should be: nobody knows them.
-                seen.update(some)
-                chosen.extend(range(first, first + len(some)))
-                await asyncio.sleep(0)
-                continue
-            for place, number in enumerate(some, first):
-                row = cleaned.rows[place]
-                if number in erased:
-                    fates[row] = Fate(row, "refused", 0, "number", "the person was erased, and does not come back")
-                elif number in seen:
-                    fates[row] = Fate(row, "same", 0, "number", TWICE)
-                elif number in found:
-                    seen.add(number)
-                    if self._is_ours(found[number]):
-                        fates[row] = Fate(row, "same", found[number], "number", TWICE)
-                    else:
-                        known.append(place)
-                elif self._seen is not None and not self._seen.add(number, ""):
-                    fates[row] = Fate(row, "same", 0, "number", TWICE)
-                else:
-                    seen.add(number)
-                    chosen.append(place)
+                for place, number in enumerate(some, first):
+                    if number in forbidden and self._is_erased(txn, number):
+                        row = cleaned.rows[place]
+                        fates[row] = Fate(row, "refused", 0, "number", ERASED)
+                        gone.add(place)
             await asyncio.sleep(0)
-        return chosen, known
+        known: list[int] = []
+        for first in range(0, len(order), SOUGHT_ROWS):
+            behind = min(first + SOUGHT_ROWS, len(order))
+            with self._store.read() as txn:
+                found = BY_NUMBER.find_many(txn, order.keys(first, behind)) if BY_NUMBER.any(txn) else {}
+            if found or self._seen is not None:
+                known += self._recognised(cleaned, order.places(first, behind), found, gone, fates)
+            await asyncio.sleep(0)
+        gone.update(known)
+        rows = range(len(cleaned.rows))
+        return array("I", [place for place in rows if place not in gone] if gone else rows), known
+
+    def _recognised(
+        self, cleaned: Cleaned, places: list[int], found: dict[bytes, bytes], gone: set[int], fates: dict[int, Fate]
+    ) -> list[int]:
+        """Those of the places whose numbers somebody has; of numbers that this list brought before, the fates."""
+        known = []
+        for place in places:
+            if place in gone:
+                continue
+            number, row = cleaned.numbers[place], cleaned.rows[place]
+            if owner := found.get(number.to_bytes(8, "big")):
+                identifier = int.from_bytes(owner, "big")
+                if not self._is_ours(identifier):
+                    known.append(place)
+                    continue
+                fates[row] = Fate(row, "same", identifier, "number", TWICE)
+            elif self._seen is None or self._seen.add(number, ""):
+                continue
+            else:
+                fates[row] = Fate(row, "same", 0, "number", TWICE)
+            gone.add(place)
+        return known
 
     def _is_erased(self, txn: Txn, number: int) -> bool:
         found = SUPPRESSIONS.find(txn, self._works.suppressions.numbers.digest(number))
@@ -334,49 +339,43 @@ class Work:
     def _is_ours(self, identifier: int) -> bool:
         return any(first <= identifier < behind for first, behind in self._created)
 
-    async def _bring_in(self, cleaned: Cleaned, chosen: Sequence[int], of: Range) -> list[int]:
-        """Write the new customers; places of those whose number was taken meanwhile."""
-        fresh = Fresh(self._record, self._given, cleaned, chosen, of)
-        store = self._store
-        for first in range(0, fresh.count, APPENDED):
-            behind = min(first + APPENDED, fresh.count)
-            into: dict[str, import_stage.Items] = {table.name: [] for table in ALONG}
-            for at in range(first, behind, TURN_ROWS):
-                fresh.build(at, min(at + TURN_ROWS, behind), into)
-                await asyncio.sleep(0)
-            fresh.mark(into[CUSTOMERS.name])
-            await store.write_bulk(import_stage.append, into)
+    async def _bring_in(self, fresh: Fresh) -> list[int]:
+        """Write the new customers; those whose number was taken meanwhile."""
         gone: set[int] = set()
-        for swept in await self._sweep(fresh):
-            gone |= {int.from_bytes(owner, "big") - of.first for owner in swept.taken}
+        async for first, behind in self._turns(APPENDED, fresh.count):
+            into: dict[str, Items] = {table.name: [] for table in ALONG}
+            for at in range(first, behind, BUILT):
+                fresh.build(at, min(at + BUILT, behind), into)
+                await asyncio.sleep(0)
+            await self._write(import_stage.append, into)
+        async for first, behind in self._turns(SWEPT, fresh.count):
+            swept = await self._write(import_stage.write_sweep, fresh.sweep(first, behind))
+            gone.update(map(fresh.place, swept.taken))
             fresh.mark_anew(swept.anew)
-        await self._sweep_words(fresh, gone)
-        for first in range(0, fresh.count, SETTLED):
-            settling = fresh.settling(first, min(first + SETTLED, fresh.count), gone)
-            await store.write_bulk(import_stage.settle, settling)
+        for first in range(0, fresh.count, BUILT):
+            fresh.gather(first, min(first + BUILT, fresh.count), gone)
+            await asyncio.sleep(0)
+        async for first, behind in self._turns(WORDS_SWEPT, await asyncio.to_thread(fresh.sort_words)):
+            await self._write(import_stage.write_words, fresh.word_items(first, behind))
+        async for first, behind in self._turns(SETTLED, fresh.count):
+            await self._write(import_stage.settle, import_stage.Settling(fresh, first, behind, gone))
         return sorted(gone)
 
-    async def _sweep(self, fresh: Fresh) -> list[Swept]:
-        found: list[Swept] = []
-        for lot in import_stage.lots(fresh.count, fresh.numbers, SWEPT):
-            if lot is None:
-                await asyncio.sleep(0)
-            else:
-                found.append(await self._store.write_bulk(import_stage.write_sweep, fresh.sweep(lot)))
-        return found
+    async def _turns(self, most: int, count: int) -> AsyncIterator[tuple[int, int]]:
+        """Stretches from 0 to `count`, at most `most` long, and such that the writer works on one for WRITTEN_S."""
+        first, rows = 0, most // 4
+        while first < count:
+            behind = min(first + rows, count)
+            yield first, behind
+            if behind < count:
+                wanted = int(rows * WRITTEN_S / max(self._written_s, WRITTEN_S / 8))
+                rows = min(max((rows + wanted) // 2, most // 16), most)
+            first = behind
 
-    async def _sweep_words(self, fresh: Fresh, gone: set[int]) -> None:
-        for first in range(0, fresh.count, TURN_ROWS):
-            fresh.gather(first, min(first + TURN_ROWS, fresh.count), gone)
-            await asyncio.sleep(0)
-        held: import_stage.Items = []
-        for items in fresh.words():
-            held += items
-            while len(held) >= WORDS_SWEPT:
-                await self._store.write_bulk(import_stage.write_words, held[:WORDS_SWEPT])
-                held = held[WORDS_SWEPT:]
-        if held:
-            await self._store.write_bulk(import_stage.write_words, held)
+    async def _write(self, change: Callable[[Txn, A], T], arg: A) -> T:
+        """Make a bulk change, and note how long the writer worked on it."""
+        found, self._written_s = await self._store.write_bulk(import_stage.timed, change, arg)
+        return found
 
     async def _change(self, rows: list[Row]) -> list[Fate]:
         if self._is_run:
@@ -392,15 +391,6 @@ class Work:
             )
         else:
             await self._store.write(imports.write_stretches, self._record.id, False, stretches)
-
-
-def _owners(txn: Txn, some: Sequence[int]) -> dict[int, int]:
-    """Whose these numbers are, as far as they are anybody's."""
-    if not BY_NUMBER.any(txn):
-        return {}
-    packed = pack(f">{len(some)}Q", *sorted(some))
-    found = BY_NUMBER.find_many(txn, [packed[at : at + 8] for at in range(0, len(packed), 8)])
-    return {int.from_bytes(key, "big"): int.from_bytes(owner, "big") for key, owner in found.items()}
 
 
 def _row(cleaned: Cleaned, place: int) -> Row:
