@@ -1,7 +1,7 @@
 """Stub of _staging.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import final
 
 @final
@@ -22,8 +22,14 @@ class Newcomers:
         given: tuple[tuple[int, ...], int, int],
     ) -> Newcomers: ...
     def __len__(self) -> int: ...
-    def build(self, first: int, behind: int) -> tuple[list[tuple[bytes, bytes]], ...]:
-        """Entries of some of them: records, references, tags, regions, lifecycles; each in order."""
+    def build(self, first: int, behind: int) -> tuple[Iterator[tuple[bytes, bytes]], ...]:
+        """Entries of some of them, in order: records, references, tags, regions, lifecycles; made when asked for."""
+
+    def build_records(self, first: int, behind: int) -> Iterator[tuple[bytes, bytes]]:
+        """Records of some of them."""
+
+    def build_references(self, first: int, behind: int) -> Iterator[tuple[bytes, bytes]]:
+        """Entries of their references."""
 
     def mark(self, at: int, record: bytes) -> None:
         """Remember the record of one as it is written."""
@@ -49,10 +55,13 @@ class Order:
     def places(self, first: int, behind: int) -> list[int]:
         """The places of some of the numbers."""
 
-    def keep(self, places: array[int]) -> None:
-        """Forget all but those at `places`, ascending; a place is then the rank that it has among these."""
+    def keep_but(self, gone: set[int]) -> array[int]:
+        """Forget those at the places in `gone`; the places of all others, ascending, whose ranks are places now."""
 
-    def sweep(
-        self, first: int, behind: int, first_id: int, tails: list[tuple[int, int]], said: bytes
-    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
-        """Entries of some of the numbers, and of consent."""
+    def numbers(self, first: int, behind: int, first_id: int) -> list[tuple[bytes, bytes]]:
+        """Entries of some of the numbers."""
+
+    def consents(
+        self, first: int, behind: int, tails: list[tuple[int, int]], said: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries of what some of the holders agreed to, made when they are asked for."""

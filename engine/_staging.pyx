@@ -26,6 +26,7 @@ cdef enum:
 cdef uint32_t NO_RANK = <uint32_t>-1
 
 cdef bytes NOTHING = b""
+cdef array.array PLACES = array.array("I")
 
 
 cdef inline bytes octets_of(uint64_t value):
@@ -88,6 +89,52 @@ cdef class _Tags:
 
 @cython.final
 @cython.auto_pickle(False)
+cdef class _Keys:
+    """Keys of an index: a few octets that many have alike, and the id."""
+
+    cdef Pair* pairs
+    cdef Py_ssize_t count
+    cdef Py_ssize_t size
+    cdef int octets
+    cdef uint64_t first
+
+    def __cinit__(self, int octets, uint64_t first):
+        self.octets = octets
+        self.first = first
+
+    def __dealloc__(self):
+        PyMem_Free(self.pairs)
+
+    cdef int add(self, uint32_t beginning, Py_ssize_t at) except -1:
+        cdef Py_ssize_t size = self.size
+        cdef void* grown
+        if self.count == size:
+            size = max(512, 2 * size)
+            grown = PyMem_Realloc(self.pairs, 2 * size * sizeof(Pair))  # the half of it to sort in
+            if grown == NULL:
+                raise MemoryError
+            self.pairs = <Pair*>grown
+            self.size = size
+        self.pairs[self.count].key = beginning
+        self.pairs[self.count].turned = at
+        self.count += 1
+        return 0
+
+    def items(self):
+        """Entries in order."""
+        cdef uint8_t key[4 + ID]
+        cdef Pair* pairs = sort(self.pairs, self.pairs + self.size, self.count)
+        cdef Py_ssize_t i
+        cdef int octet
+        for i in range(self.count):
+            for octet in range(self.octets):
+                key[octet] = <uint8_t>(pairs[i].key >> 8 * (self.octets - 1 - octet))
+            store_high(self.first + pairs[i].turned, key + self.octets)
+            yield PyBytes_FromStringAndSize(<const char*>key, self.octets + ID), NOTHING
+
+
+@cython.final
+@cython.auto_pickle(False)
 cdef class Newcomers:
     """The new customers of a stage: number `at` of them is row `places[at]` of the columns and has the id `first + at`.
 
@@ -105,11 +152,12 @@ cdef class Newcomers:
     cdef uint64_t first
     cdef uint64_t references
     cdef tuple given_tags
-    cdef uint64_t given_region
-    cdef int given_lifecycle
+    cdef uint32_t given_region
+    cdef uint8_t given_lifecycle
     cdef dict known  # tags that were met
     cdef uint8_t* room
     cdef Py_ssize_t size
+    cdef Py_ssize_t fixed  # octets of a record, at most, beside those of name and tags
     cdef int64_t* marks  # what tells whether a record is as it was written
 
     def __cinit__(
@@ -137,8 +185,9 @@ cdef class Newcomers:
         if self.marks == NULL:
             raise MemoryError
         memset(self.marks, 0, len(places) * sizeof(int64_t))
+        self.fixed = (DIFFERING - 2) * INTEGER_MOST + TEXT_AHEAD_MOST
         for piece in pieces:
-            self.size += len(piece)
+            self.fixed += len(piece)
 
     def __dealloc__(self):
         PyMem_Free(self.room)
@@ -170,64 +219,85 @@ cdef class Newcomers:
 
     cdef uint8_t* make_room(self, Py_ssize_t octets) except NULL:
         cdef void* grown
-        if self.room == NULL or octets > self.size:
-            self.size = max(2 * self.size, octets)
-            grown = PyMem_Realloc(self.room, self.size)
+        if octets > self.size:
+            grown = PyMem_Realloc(self.room, 2 * octets)
             if grown == NULL:
                 raise MemoryError
             self.room = <uint8_t*>grown
+            self.size = 2 * octets
         return self.room
 
+    cdef bytes record(self, Py_ssize_t at):
+        """What is stored of newcomer `at`."""
+        cdef Py_ssize_t place = self.places.data.as_uints[at]
+        cdef _Tags tags = self.tags_of(<tuple?>self.tags[place])
+        cdef Py_ssize_t octets
+        cdef const char* name = PyUnicode_AsUTF8AndSize(self.names[place], &octets)
+        cdef uint8_t* end = self.make_room(self.fixed + octets + len(tags.packed))
+        end = write_integer(write_piece(end, <bytes>self.pieces[0]), self.first + at)
+        end = write_integer(write_piece(end, <bytes>self.pieces[1]), self.numbers.data.as_ulonglongs[place])
+        end = write_text(write_piece(end, <bytes>self.pieces[2]), name, octets)
+        end = write_integer(write_piece(end, <bytes>self.pieces[3]), self.lifecycle_of(place))
+        end = write_integer(write_piece(end, <bytes>self.pieces[4]), self.region_of(place))
+        end = write_piece(write_piece(end, <bytes>self.pieces[5]), tags.packed)
+        end = write_integer(write_piece(end, <bytes>self.pieces[6]), self.references + at)
+        end = write_piece(end, <bytes>self.pieces[7])
+        return PyBytes_FromStringAndSize(<const char*>self.room, end - self.room)
+
+    cdef uint8_t lifecycle_of(self, Py_ssize_t place) except? 255:
+        said = self.lifecycles[place]
+        return self.given_lifecycle if said is None else <uint8_t>said
+
+    cdef uint32_t region_of(self, Py_ssize_t place) except? 0:
+        cdef uint32_t region = <uint32_t>self.regions[place]
+        return region or self.given_region
+
     def build(self, Py_ssize_t first, Py_ssize_t behind):
-        """Entries of newcomers `first` to `behind`: records, references, tags, regions, lifecycles; each in order."""
-        cdef list records = []
-        cdef list references = []
-        cdef dict tagged = {}
-        cdef dict placed = {}
-        cdef dict lived = {}
-        cdef Py_ssize_t fixed = (DIFFERING - 2) * INTEGER_MOST + TEXT_AHEAD_MOST
+        """Entries of newcomers `first` to `behind`: records, references, tags, regions, lifecycles; each in order.
+
+        Each is made when it is asked for.
+        """
+        cdef _Keys tagged = _Keys.__new__(_Keys, 4, self.first)
+        cdef _Keys placed = _Keys.__new__(_Keys, 4, self.first)
+        cdef _Keys lived = _Keys.__new__(_Keys, 1, self.first)
         cdef Py_ssize_t at
         cdef Py_ssize_t place
-        cdef Py_ssize_t octets
-        cdef const char* name
-        cdef uint8_t* end
-        cdef uint64_t region
-        cdef uint8_t lifecycle
-        cdef bytes key
-        cdef bytes record
-        cdef bytes piece
-        cdef _Tags tags
-        if not 0 <= first <= behind <= len(self.places):
-            raise ValueError(f"there are no newcomers {first} to {behind}")
-        for piece in self.pieces:
-            fixed += len(piece)
+        cdef uint32_t region
+        cdef uint32_t number
+        self.check(first, behind)
         for at in range(first, behind):
             place = self.places.data.as_uints[at]
-            key = octets_of(self.first + at)
-            name = PyUnicode_AsUTF8AndSize(self.names[place], &octets)
-            said = self.lifecycles[place]
-            lifecycle = self.given_lifecycle if said is None else <uint8_t>said
-            region = <uint64_t>self.regions[place] or self.given_region
-            tags = self.tags_of(<tuple?>self.tags[place])
-            end = self.make_room(fixed + octets + len(tags.packed))
-            end = write_integer(write_piece(end, <bytes>self.pieces[0]), self.first + at)
-            end = write_integer(write_piece(end, <bytes>self.pieces[1]), self.numbers.data.as_ulonglongs[place])
-            end = write_text(write_piece(end, <bytes>self.pieces[2]), name, octets)
-            end = write_integer(write_piece(end, <bytes>self.pieces[3]), lifecycle)
-            end = write_integer(write_piece(end, <bytes>self.pieces[4]), region)
-            end = write_piece(write_piece(end, <bytes>self.pieces[5]), tags.packed)
-            end = write_integer(write_piece(end, <bytes>self.pieces[6]), self.references + at)
-            end = write_piece(end, <bytes>self.pieces[7])
-            record = PyBytes_FromStringAndSize(<const char*>self.room, end - self.room)
-            self.marks[at] = hash(record)
-            records.append((key, record))
-            references.append((octets_of(self.references + at), key))
-            for number in tags.numbers:
-                add_behind(tagged, number, 4, self.first + at)
+            for number in self.tags_of(<tuple?>self.tags[place]).numbers:
+                tagged.add(number, at)
+            region = self.region_of(place)
             if region:
-                add_behind(placed, region, 4, self.first + at)
-            add_behind(lived, lifecycle, 1, self.first + at)
-        return records, references, joined(tagged), joined(placed), joined(lived)
+                placed.add(region, at)
+            lived.add(self.lifecycle_of(place), at)
+        return (
+            self.build_records(first, behind), self.build_references(first, behind),
+            tagged.items(), placed.items(), lived.items(),
+        )
+
+    cdef int check(self, Py_ssize_t first, Py_ssize_t behind) except -1:
+        if not 0 <= first <= behind <= len(self.places):
+            raise ValueError(f"there are no newcomers {first} to {behind}")
+        return 0
+
+    def build_records(self, Py_ssize_t first, Py_ssize_t behind):
+        """Records of newcomers `first` to `behind`."""
+        cdef Py_ssize_t at
+        cdef bytes record
+        self.check(first, behind)
+        for at in range(first, behind):
+            record = self.record(at)
+            self.marks[at] = hash(record)
+            yield octets_of(self.first + at), record
+
+    def build_references(self, Py_ssize_t first, Py_ssize_t behind):
+        """Entries of their references."""
+        cdef Py_ssize_t at
+        for at in range(first, behind):
+            yield octets_of(self.references + at), octets_of(self.first + at)
 
     # -- whether they are as they were written
 
@@ -248,8 +318,7 @@ cdef class Newcomers:
         cdef uint64_t last = 0
         cdef bint is_there
         cdef bytes key
-        if not 0 <= first <= behind <= len(self.places):
-            raise ValueError(f"there are no newcomers {first} to {behind}")
+        self.check(first, behind)
         for at in range(first, behind):
             is_there = False
             while item < len(items):
@@ -264,27 +333,6 @@ cdef class Newcomers:
             if not gone or at not in gone:
                 found.append(at)
         return found
-
-
-cdef int add_behind(dict lists, uint64_t beginning, int octets, uint64_t identifier) except -1:
-    """One more key to those of an index that begin with so many octets of `beginning`."""
-    cdef uint8_t key[4 + ID]
-    cdef list ours = <list>lists.get(beginning)
-    cdef int i
-    if ours is None:
-        lists[beginning] = ours = []
-    for i in range(octets):
-        key[i] = <uint8_t>(beginning >> 8 * (octets - 1 - i))
-    store_high(identifier, key + octets)
-    ours.append((PyBytes_FromStringAndSize(<const char*>key, octets + ID), NOTHING))
-    return 0
-
-
-cdef list joined(dict lists):
-    cdef list found = []
-    for beginning in sorted(lists):
-        found += <list>lists[beginning]
-    return found
 
 
 # -- numbers
@@ -348,22 +396,33 @@ cdef class Order:
         self.check(first, behind)
         return [self.pairs[i].turned for i in range(first, behind)]
 
-    def keep(self, array.array places not None):
-        """Forget all but those at `places`, ascending; a place is then the rank that it has among these."""
-        cdef Py_ssize_t i
+    def keep_but(self, set gone not None):
+        """Forget those at the places in `gone`; the places of all others, ascending.
+
+        From now on a place is the rank that it has among these.
+        """
+        cdef array.array places
+        cdef uint32_t* ranks = <uint32_t*>PyMem_Malloc(max(1, self.rows) * sizeof(uint32_t))
+        cdef Py_ssize_t place
         cdef Py_ssize_t kept = 0
-        cdef uint32_t* ranks
-        if places.typecode != "I":
-            raise ValueError("places have 32 bits")
-        ranks = <uint32_t*>PyMem_Malloc(max(1, self.rows) * sizeof(uint32_t))
+        cdef Py_ssize_t i
         if ranks == NULL:
             raise MemoryError
         try:
-            memset(ranks, 0xFF, self.rows * sizeof(uint32_t))
-            for i in range(len(places)):
-                if places.data.as_uints[i] >= <size_t>self.rows:
-                    raise ValueError(f"there is no place {places[i]}")
-                ranks[places.data.as_uints[i]] = <uint32_t>i
+            memset(ranks, 0, self.rows * sizeof(uint32_t))
+            for place in gone:
+                if not 0 <= place < self.rows:
+                    raise ValueError(f"there is no place {place}")
+                ranks[place] = NO_RANK
+            for i in range(self.rows):
+                if ranks[i] != NO_RANK:
+                    ranks[i] = <uint32_t>kept
+                    kept += 1
+            places = array.clone(PLACES, kept, False)
+            for i in range(self.rows):
+                if ranks[i] != NO_RANK:
+                    places.data.as_uints[ranks[i]] = <uint32_t>i
+            kept = 0
             for i in range(self.count):
                 if ranks[self.pairs[i].turned] != NO_RANK:
                     self.pairs[kept].key = self.pairs[i].key
@@ -372,16 +431,23 @@ cdef class Order:
             self.count = kept
         finally:
             PyMem_Free(ranks)
+        return places
 
-    def sweep(
-        self, Py_ssize_t first, Py_ssize_t behind, uint64_t first_id, list tails not None, bytes said not None
+    def numbers(self, Py_ssize_t first, Py_ssize_t behind, uint64_t first_id):
+        """Entries of numbers `first` to `behind`, whose holders' ids are `first_id` and the place."""
+        cdef Py_ssize_t i
+        self.check(first, behind)
+        return [
+            (octets_of(self.pairs[i].key), octets_of(first_id + self.pairs[i].turned)) for i in range(first, behind)
+        ]
+
+    def consents(
+        self, Py_ssize_t first, Py_ssize_t behind, list tails not None, bytes said not None
     ):
-        """Entries of numbers `first` to `behind`, whose holders' ids are `first_id` and the place, and of consent.
+        """Entries of what the holders of numbers `first` to `behind` agreed to, made when they are asked for.
 
         `tails` are (purpose, the id of the first row of consent), by purpose; each row is `said`.
         """
-        cdef list numbers = []
-        cdef list consents = []
         cdef uint8_t purposes[PURPOSES_MOST]
         cdef uint64_t ids[PURPOSES_MOST]
         cdef uint8_t octets[2 * ID + 1]
@@ -395,11 +461,7 @@ cdef class Order:
             purposes[tail], ids[tail] = tails[tail]
         for i in range(first, behind):
             store_high(self.pairs[i].key, octets)
-            numbers.append(
-                (PyBytes_FromStringAndSize(<const char*>octets, ID), octets_of(first_id + self.pairs[i].turned))
-            )
             for tail in range(count):
                 octets[ID] = purposes[tail]
                 store_high(ids[tail] + self.pairs[i].turned, octets + ID + 1)
-                consents.append((PyBytes_FromStringAndSize(<const char*>octets, 2 * ID + 1), said))
-        return numbers, consents
+                yield PyBytes_FromStringAndSize(<const char*>octets, 2 * ID + 1), said

@@ -1,7 +1,7 @@
 """Stub of _words.pyx.  `./dev check` proves the two agree; behaviour is documented there."""
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import final
 
 @final
@@ -23,5 +23,5 @@ class Words:
     def sort(self) -> None:
         """Put them in order."""
 
-    def items(self, first: int, behind: int, first_id: int) -> list[tuple[bytes, bytes]]:
-        """Entries of some words of the order."""
+    def items(self, first: int, behind: int, first_id: int) -> Iterator[tuple[bytes, bytes]]:
+        """Entries of some words of the order, made when they are asked for."""

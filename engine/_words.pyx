@@ -177,9 +177,11 @@ cdef class Words:
             memcpy(self.order + first, found, (behind - first) * sizeof(Pair))
 
     def items(self, Py_ssize_t first, Py_ssize_t behind, uint64_t first_id):
-        """Entries of words `first` to `behind` of the order, where newcomer `at` has the id `first_id + at`."""
+        """Entries of words `first` to `behind` of the order, made when they are asked for.
+
+        Newcomer `at` has the id `first_id + at`.
+        """
         cdef uint8_t octets[KEY_OCTETS + ID]
-        cdef list found = []
         cdef Py_ssize_t i
         cdef Word* word
         if self.order == NULL or not 0 <= first <= behind <= self.count:
@@ -189,8 +191,7 @@ cdef class Words:
             store_high(word.head, octets)
             store_high(word.tail, octets + 8)
             store_high(first_id + word.at, octets + KEY_OCTETS)
-            found.append((PyBytes_FromStringAndSize(<const char*>octets, KEY_OCTETS + ID), NOTHING))
-        return found
+            yield PyBytes_FromStringAndSize(<const char*>octets, KEY_OCTETS + ID), NOTHING
 
 
 cdef int distinct(

@@ -11,7 +11,7 @@ order of the fields.  Knows no noun.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -133,15 +133,15 @@ class Keyed:
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
             return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
 
-    def put_many(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
+    def put_many(self, txn: Txn, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Write or replace these packed keys and their raw values.  Quickest in order."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
             cursor.putmulti(items)
 
-    def append_many(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
-        """`put_many` of keys that are in order: where all are behind the last one, pages are left full."""
+    def append_many(self, txn: Txn, first: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """`put_many` of keys in order, from `first` on: where all are behind the last one, pages are left full."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
-            is_behind = not cursor.last() or cast("bytes", cursor.key()) < items[0][0]
+            is_behind = not cursor.last() or cast("bytes", cursor.key()) < first
             cursor.putmulti(items, append=is_behind)
 
     def put_new(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> bool:

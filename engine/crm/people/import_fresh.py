@@ -4,6 +4,7 @@ What all rows have is packed by native code; what a row has beside it goes throu
 """
 
 from array import array
+from collections.abc import Iterable
 from struct import pack
 from typing import Any, Final
 
@@ -27,11 +28,10 @@ from engine.crm.people.import_rows import Cleaned
 from engine.crm.people.imports import Import
 from engine.store.table import Keyed, Table
 
-Items = list[tuple[bytes, bytes]]
+Items = Iterable[tuple[bytes, bytes]]
 
-# What is in the order of the ids, as it is built; whoever has a birthday comes last.
+# What is in the order of ids, as native code builds it.
 _BUILT: Final[tuple[Keyed, ...]] = (CUSTOMERS, BY_REFERENCE, BY_TAG, BY_REGION, BY_LIFECYCLE)
-ALONG: Final[tuple[Keyed, ...]] = (*_BUILT, BY_BIRTHDAY)
 
 # The fields in which plain new customers differ, in the order in which a record has them.
 _DIFFERING: Final = ("id", "number", "name", "lifecycle", "region", "tags", "reference")
@@ -53,15 +53,25 @@ class Given(msgspec.Struct, frozen=True):
     lifecycle: Lifecycle = Lifecycle.LEAD
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Entries of some customers, table by table: in order, and made when they are asked for.
+
+    With `begins`, the tables whose entries come behind all others, and the first key.
+    """
+
+    items: tuple[tuple[Keyed, Items], ...]
+    begins: dict[str, bytes]
+
+
 class Sweep(msgspec.Struct, frozen=True):
     """Numbers and whose they are, and rows of consent; both in order."""
 
-    numbers: Items
+    numbers: list[tuple[bytes, bytes]]
     consents: Items
 
 
 class Fresh:
-    """The new customers of a stage: customer `at` is the row at `chosen[at]`.  `order` has all rows' numbers."""
+    """The new customers of a stage: customer `at` is the row at `chosen[at]`.  `order` has their numbers."""
 
     def __init__(
         self, record: Import, given: Given, cleaned: Cleaned, chosen: "array[int]", order: Order, of: Range
@@ -82,7 +92,6 @@ class Fresh:
         self._tails = sorted(
             (PURPOSES.index(purpose), of.first + place * count) for place, purpose in enumerate(record.purposes)
         )
-        order.keep(chosen)
         self._newcomers = Newcomers(
             pieces(CUSTOMERS, Customer(0, 0, **self._alike)), cleaned.numbers, cleaned.names, cleaned.lifecycles,
             cleaned.regions, cleaned.tags, chosen, of.first, of.references,
@@ -113,25 +122,30 @@ class Fresh:
 
     # -- records, and what is in their order
 
-    def build(self, first: int, behind: int, into: dict[str, Items]) -> None:
-        """Add the entries of customers `first` to `behind` to `into`, a list for each table of `ALONG`."""
-        built = self._newcomers.build(first, behind)
+    def build(self, first: int, behind: int) -> Batch:
+        """Entries of customers `first` to `behind`."""
+        built: list[tuple[Keyed, Items]] = list(zip(_BUILT, self._newcomers.build(first, behind), strict=True))
         if self._cleaned.others:
-            self._enrich(first, built[0], into[BY_BIRTHDAY.name])
-        for table, items in zip(_BUILT, built, strict=True):
-            into[table.name] += items
+            records, born = self._enriched(first, built[0][1])
+            built[0] = CUSTOMERS, records
+            built.append((BY_BIRTHDAY, born))
+        begins = {CUSTOMERS.name: self.key(first), BY_REFERENCE.name: pack(">Q", self._range.references + first)}
+        return Batch(tuple(built), begins)
 
-    def _enrich(self, first: int, records: Items, born: Items) -> None:
+    def _enriched(self, first: int, records: Items) -> tuple[Items, Items]:
+        """Records with what only some have, and entries of birthdays."""
         others, chosen = self._cleaned.others, self._chosen
-        for at, (key, _) in enumerate(records, first):
+        found, born = list(records), []
+        for at, (key, _) in enumerate(found, first):
             if others[chosen[at]]:
                 customer = self.written(at)
                 octets = CUSTOMERS.encoded(customer)
-                records[at - first] = key, octets
+                found[at - first] = key, octets
                 self._newcomers.mark(at, octets)
                 day = customer.birthday
                 if day is not None:
                     born.append((pack(">4B", day.calendar, day.month, day.day, day.leap) + key, b""))
+        return found, sorted(born)
 
     def written(self, at: int) -> Customer:
         """A customer as he was written, but for what was known of his consent."""
@@ -153,7 +167,8 @@ class Fresh:
 
     def sweep(self, first: int, behind: int) -> Sweep:
         """What is written of numbers `first` to `behind`, in their order."""
-        return Sweep(*self._order.sweep(first, behind, self._range.first, self._tails, self._said))
+        numbers = self._order.numbers(first, behind, self._range.first)
+        return Sweep(numbers, self._order.consents(first, behind, self._tails, self._said))
 
     # -- words
 
@@ -177,7 +192,7 @@ class Fresh:
         for key, octets in anew.items():
             self._newcomers.mark(self.place(key), octets)
 
-    def changed(self, items: Items, first: int, behind: int, gone: set[int]) -> list[int]:
+    def changed(self, items: list[tuple[bytes, bytes]], first: int, behind: int, gone: set[int]) -> list[int]:
         """Which of customers `first` to `behind`, whose records are `items`, are not as they were written."""
         return self._newcomers.changed(items, first, behind, gone)
 

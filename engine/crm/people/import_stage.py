@@ -29,7 +29,7 @@ from engine.crm.people.customer import (
     keys_of,
     numbers_of,
 )
-from engine.crm.people.import_fresh import ALONG, Fresh, Items, Range, Sweep
+from engine.crm.people.import_fresh import Batch, Fresh, Items, Range, Sweep
 from engine.crm.people.imports import CREATED, Counts, Import, Place, Stage, Stretch
 from engine.store import ids
 from engine.store.table import Txn
@@ -76,16 +76,12 @@ def timed(txn: Txn, change: Callable[[Txn, A], T], arg: A) -> tuple[T, float]:
     return found, time.thread_time() - began
 
 
-def append(txn: Txn, into: dict[str, Items]) -> None:
+def append(txn: Txn, batch: Batch) -> None:
     """Write records and what is in their order."""
-    for table in ALONG:
-        items = into[table.name]
-        if not items:
-            continue
-        if table is CUSTOMERS or table is BY_REFERENCE:
-            table.append_many(txn, items)
+    for table, items in batch.items:
+        if table.name in batch.begins:
+            table.append_many(txn, batch.begins[table.name], items)
         else:
-            items.sort()
             table.put_many(txn, items)
 
 
@@ -104,8 +100,7 @@ def write_sweep(txn: Txn, sweep: Sweep) -> Swept:
             unstage(txn, int.from_bytes(owner, "big"))
     if heard:
         said = [item for item in said if item[0][:8] not in heard or _is_open(txn, item[0])]
-    if said:
-        CONSENTS.put_many(txn, said)
+    CONSENTS.put_many(txn, said)
     anew = {}
     for key, owner in sweep.numbers:
         if key in heard:

@@ -21,7 +21,7 @@ from engine.crm.people import customers, import_rows, import_stage, import_undo,
 from engine.crm.people.customer import BY_NUMBER, Customer
 from engine.crm.people.import_fates import Fates, counted
 from engine.crm.people.import_files import Reading
-from engine.crm.people.import_fresh import ALONG, Fresh, Given, Items
+from engine.crm.people.import_fresh import Fresh, Given
 from engine.crm.people.import_rows import Cleaned, Cleaner
 from engine.crm.people.import_update import Fate, Row
 from engine.crm.people.imports import CREATED, TAGGED, Counts, Import, Place, State, Stretch
@@ -209,6 +209,10 @@ class Work:
             if not cleaned.rows and not cleaned.faults:
                 break
             await self._stage(cleaned, behind)
+            # Not all at once: so many names are let go in milliseconds.
+            while cleaned.names:
+                del cleaned.names[-SOUGHT_ROWS:], cleaned.others[-SOUGHT_ROWS:]
+                await asyncio.sleep(0)
         await store.write(_end, record.id, self._is_run, self._counts, self._now_ms())
 
     # -- reading
@@ -307,8 +311,7 @@ class Work:
                 known += self._recognised(cleaned, order.places(first, behind), found, gone, fates)
             await asyncio.sleep(0)
         gone.update(known)
-        rows = range(len(cleaned.rows))
-        return array("I", [place for place in rows if place not in gone] if gone else rows), known
+        return order.keep_but(gone), known
 
     def _recognised(
         self, cleaned: Cleaned, places: list[int], found: dict[bytes, bytes], gone: set[int], fates: dict[int, Fate]
@@ -343,11 +346,7 @@ class Work:
         """Write the new customers; those whose number was taken meanwhile."""
         gone: set[int] = set()
         async for first, behind in self._turns(APPENDED, fresh.count):
-            into: dict[str, Items] = {table.name: [] for table in ALONG}
-            for at in range(first, behind, BUILT):
-                fresh.build(at, min(at + BUILT, behind), into)
-                await asyncio.sleep(0)
-            await self._write(import_stage.append, into)
+            await self._write(import_stage.append, fresh.build(first, behind))
         async for first, behind in self._turns(SWEPT, fresh.count):
             swept = await self._write(import_stage.write_sweep, fresh.sweep(first, behind))
             gone.update(map(fresh.place, swept.taken))
