@@ -100,6 +100,7 @@ class Store:
 
     told: Any = None  # every change's `told`
     price: Any = None  # and its `price`
+    bulk_s: float = 0.0  # of processor: what the last bulk change took, with the writing of its pages
 
     def __init__(
         self,
@@ -348,6 +349,7 @@ class Store:
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group's changes and flush once.  Whatever happens, every future is resolved."""
+        began = time.thread_time() if group[0].alone else 0.0
         notes: list[Note] = []
         error: Exception | None = None
         if group[0].alone and not self._has_reserve and not self._keep_reserve():
@@ -361,6 +363,8 @@ class Store:
         if error is not None:
             for job in group:
                 job.error = job.error or error
+        if group[0].alone:
+            self.bulk_s = time.thread_time() - began
         self._tell(group, notes)
         if self.commits % READERS_CHECKED_COMMITS == 0:
             with contextlib.suppress(lmdb.Error):

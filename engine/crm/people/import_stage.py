@@ -11,9 +11,7 @@ Rules of this file:
    customer is right.
 """
 
-import time
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -33,9 +31,6 @@ from engine.crm.people.import_fresh import Batch, Fresh, Items, Range, Sweep
 from engine.crm.people.imports import CREATED, Counts, Import, Place, Stage, Stretch
 from engine.store import ids
 from engine.store.table import Txn
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 _GRANTING: Final = frozenset({Status.GRANTED, Status.WITHDRAWN})
 
@@ -67,13 +62,6 @@ class Swept(NamedTuple):
 
     taken: list[bytes]
     anew: dict[bytes, bytes]
-
-
-def timed(txn: Txn, change: Callable[[Txn, A], T], arg: A) -> tuple[T, float]:
-    """What a change says, and how many seconds of processor it took."""
-    began = time.thread_time()
-    found = change(txn, arg)
-    return found, time.thread_time() - began
 
 
 def append(txn: Txn, batch: Batch) -> None:

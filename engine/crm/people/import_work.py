@@ -12,7 +12,7 @@ import secrets
 from array import array
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec
 from zoneinfo import ZoneInfo
 
 from engine._seen import Seen
@@ -31,8 +31,6 @@ from engine.store.environment import Store
 from engine.store.table import Txn
 
 P = ParamSpec("P")
-A = TypeVar("A")
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ APPENDED: Final = 4_000  # records
 SWEPT: Final = 4_000  # numbers
 WORDS_SWEPT: Final = 8_000  # entries
 SETTLED: Final = 8_000
-WRITTEN_S: Final = 0.0025  # of processor; to write the pages takes about as long
+WRITTEN_S: Final = 0.0035  # of processor
 UPDATED: Final = 50  # customers in one small change
 PAUSE_S: Final = 0.005  # between two steps of an undo
 AGAIN_S: Final = 5.0  # after the store refused
@@ -187,7 +185,6 @@ class Work:
         self._given = Given()
         self._seen = None if self._is_run else Seen(secrets.token_bytes(16))
         self._created: list[tuple[int, int]] = []
-        self._written_s = 0.0  # on the last bulk change
 
     async def run(self) -> None:
         """Read all rows, and let them become customers unless it is a check.  Raises Invalid, StoreError."""
@@ -346,18 +343,18 @@ class Work:
         """Write the new customers; those whose number was taken meanwhile."""
         gone: set[int] = set()
         async for first, behind in self._turns(APPENDED, fresh.count):
-            await self._write(import_stage.append, fresh.build(first, behind))
+            await self._store.write_bulk(import_stage.append, fresh.build(first, behind))
         async for first, behind in self._turns(SWEPT, fresh.count):
-            swept = await self._write(import_stage.write_sweep, fresh.sweep(first, behind))
+            swept = await self._store.write_bulk(import_stage.write_sweep, fresh.sweep(first, behind))
             gone.update(map(fresh.place, swept.taken))
             fresh.mark_anew(swept.anew)
         for first in range(0, fresh.count, BUILT):
             fresh.gather(first, min(first + BUILT, fresh.count), gone)
             await asyncio.sleep(0)
         async for first, behind in self._turns(WORDS_SWEPT, await asyncio.to_thread(fresh.sort_words)):
-            await self._write(import_stage.write_words, fresh.word_items(first, behind))
+            await self._store.write_bulk(import_stage.write_words, fresh.word_items(first, behind))
         async for first, behind in self._turns(SETTLED, fresh.count):
-            await self._write(import_stage.settle, import_stage.Settling(fresh, first, behind, gone))
+            await self._store.write_bulk(import_stage.settle, import_stage.Settling(fresh, first, behind, gone))
         return sorted(gone)
 
     async def _turns(self, most: int, count: int) -> AsyncIterator[tuple[int, int]]:
@@ -367,14 +364,9 @@ class Work:
             behind = min(first + rows, count)
             yield first, behind
             if behind < count:
-                wanted = int(rows * WRITTEN_S / max(self._written_s, WRITTEN_S / 8))
+                wanted = int(rows * WRITTEN_S / max(self._store.bulk_s, WRITTEN_S / 8))
                 rows = min(max((rows + wanted) // 2, most // 16), most)
             first = behind
-
-    async def _write(self, change: Callable[[Txn, A], T], arg: A) -> T:
-        """Make a bulk change, and note how long the writer worked on it."""
-        found, self._written_s = await self._store.write_bulk(import_stage.timed, change, arg)
-        return found
 
     async def _change(self, rows: list[Row]) -> list[Fate]:
         if self._is_run:
