@@ -5,8 +5,9 @@ other way about there is none: a number that is refused here may be a good one, 
 in _number_lengths.pxd, which tools/numbers.py writes.  Knows nothing of other ways to write a number.
 """
 
+from cpython cimport array
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from engine._number_lengths cimport NUMBERS_VERSION, number_steps
 
@@ -14,6 +15,8 @@ cdef enum:
     LEAST_DIGITS = 5  # none of the table's lengths is shorter
     MOST_DIGITS = 15  # ITU-T E.164, and the bits of an entry
     MOST_WRITTEN = 41  # of engine/numbers.py, with the plus sign
+
+cdef array.array KEYS = array.array("Q")
 
 METADATA_VERSION = NUMBERS_VERSION.decode("ascii")
 
@@ -79,3 +82,13 @@ def plain(text):
 def key(text):
     """The digits of what is `plain` as an integer; 0 of all else."""
     return key_of_text(text)
+
+
+def keys(texts):
+    """`key` of each, 64 bits wide, in an array."""
+    cdef list found = list(texts)
+    cdef array.array out = array.clone(KEYS, len(found), False)
+    cdef Py_ssize_t i
+    for i in range(len(found)):
+        out.data.as_ulonglongs[i] = <uint64_t>key_of_text(found[i])
+    return out

@@ -4,6 +4,9 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import final
 
+def unusual(names: list[str]) -> list[int]:
+    """Places of names that have more in them than Han, visible ASCII and single spaces between, or are too long."""
+
 @final
 class Words:
     """Words of names, with who is called by them; `gather` all, in order, `sort`, then ask for `items`."""

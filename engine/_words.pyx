@@ -40,6 +40,36 @@ cdef inline bint is_letter(uint16_t code) noexcept nogil:
     )
 
 
+def unusual(list names not None):
+    """Places of names that have more in them than Han, visible ASCII and single spaces between, or are longer than any.
+
+    All others are as cleaning would leave them.
+    """
+    cdef list found = []
+    cdef Py_ssize_t place
+    for place in range(len(names)):
+        if not is_usual(<str?>names[place]):
+            found.append(place)
+    return found
+
+
+cdef bint is_usual(str name):
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(name)
+    cdef int kind = PyUnicode_KIND(name)
+    cdef void* data = PyUnicode_DATA(name)
+    cdef bint is_space = True
+    cdef uint32_t code
+    cdef Py_ssize_t i
+    if length > NAME_LONGEST:
+        return False
+    for i in range(length):
+        code = PyUnicode_READ(kind, data, i)
+        if code == c" " and is_space or not (c" " <= code <= c"~" or HAN_FIRST <= code <= HAN_LAST):
+            return False
+        is_space = code == c" "
+    return not is_space or length == 0
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Words:

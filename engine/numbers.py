@@ -5,6 +5,8 @@ which needs a table and no library; the library is asked about all others, and i
 """
 
 import re
+from array import array
+from collections.abc import Iterable
 from typing import Final
 
 import phonenumbers
@@ -42,6 +44,11 @@ def to_key(number: str) -> int:
 def plain_key(text: str) -> int:
     """`to_key` of a number that is plain E.164 already; 0 of every other text, of which `parse` knows more."""
     return _numbers.key(text)
+
+
+def plain_keys(texts: Iterable[str]) -> "array[int]":
+    """`plain_key` of each."""
+    return _numbers.keys(texts)
 
 
 def from_key(key: int) -> str:

@@ -130,7 +130,7 @@ FACES: dict[str, set[str]] = {
     "_pair_page": set(),
     "_runs": {"engine/store/runs.py"},
     "_staging": {"engine/crm/people/import_fresh.py", "engine/crm/people/import_work.py"},
-    "_words": {"engine/crm/people/import_fresh.py"},
+    "_words": {"engine/crm/people/import_fresh.py", "engine/crm/people/import_rows.py"},
     "_slots": {"engine/traffic/slots.py"},
     "_flights": {
         "engine/traffic/precedence.py",

@@ -172,6 +172,7 @@ def test_what_is_taken_without_the_library_is_what_the_library_makes_of_it(same_
         country = random.choice([None, "DE", "US", "IT", "CN", "AR", "XX"])
         key = _numbers.key(text)
         assert _numbers.plain(text) == (key != 0)
+        assert list(_numbers.keys([text, ""])) == [key, 0]
         if key:
             plain += 1
             if by_library(text, country) != text or f"+{key}" != text:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import phonenumbers
 
-from engine import numbers
+from engine import _words, numbers
 from engine.crm.people import cleaning, customers, dates, fields, regions, tags, words
 from engine.crm.people.customer import Lifecycle
 from engine.crm.people.fields import FieldDef
@@ -48,7 +48,6 @@ _CALLED: Final = {
 }  # fmt: skip
 _BY_NAME: Final = {called: field for field, names in _CALLED.items() for called in names}
 
-_PLAIN_NAME: Final = re.compile("[!-~\u4e00-\u9fff]+(?: [!-~\u4e00-\u9fff]+)*").fullmatch
 _NATIONAL: Final = re.compile("[1-9][0-9]{7,13}").fullmatch
 _BETWEEN: Final = re.compile("[;,|；，、]")
 _LIFECYCLES: Final = {step.name.lower(): step for step in Lifecycle} | {
@@ -208,7 +207,7 @@ class Cleaner:
 
     def _numbers(self, rows: Sequence[int], column: Sequence[str], out: Cleaned) -> None:
         plain = numbers.plain_key
-        out.numbers = found = array("Q", [plain(cell) for cell in column])
+        out.numbers = found = numbers.plain_keys(column)
         if 0 not in found:
             return
         code = self._code
@@ -234,11 +233,10 @@ class Cleaner:
             out.names = [""] * len(rows)
             return
         out.names = names = list(columns[self._places["name"]])
-        for at, name in enumerate(names):
-            if not (name and _PLAIN_NAME(name)) and name:
-                names[at], note = cleaning.name(name)
-                if note:
-                    _note(out, rows[at], "name", note)
+        for at in _words.unusual(names):
+            names[at], note = cleaning.name(names[at])
+            if note:
+                _note(out, rows[at], "name", note)
             if len(names[at]) > customers.NAME_LONGEST:
                 out.faults[rows[at]] = "name", f"is longer than {customers.NAME_LONGEST} characters"
 
@@ -249,15 +247,17 @@ class Cleaner:
         if field not in self._places:
             return []
         column = columns[self._places[field]]
-        for cell in set(column) - cache.keys():
+        met = set(column)
+        for cell in met - cache.keys():
             if len(cache) > CELLS_KEPT:
                 cache.clear()
-                cache.update({cell: read(cell) for cell in set(column)})
+                cache.update({cell: read(cell) for cell in met})
             cache[cell] = read(cell)
         found = [cache[cell] for cell in column]
-        for at, value in enumerate(found):
-            if type(value) is str:
-                out.faults[rows[at]] = field, value
+        if any(type(cache[cell]) is str for cell in met):
+            for at, value in enumerate(found):
+                if type(value) is str:
+                    out.faults[rows[at]] = field, value
         return found
 
     def _region(self, cell: str) -> int | str:
@@ -273,15 +273,20 @@ class Cleaner:
             return
         known_ = self._tags
         for place in self._tag_places:
-            found = []
-            for row, cell in zip(rows, columns[place], strict=True):
-                try:
-                    found.append(known_[cell] if cell in known_ else self._tags_of(cell))
-                except ValueError as error:
-                    out.faults[row] = "tags", str(error)
-                    found.append(())
+            column = columns[place]
+            if known_.keys() >= set(column):
+                found = [known_[cell] for cell in column]
+            else:
+                found = [self._tags_or_fault(row, cell, out) for row, cell in zip(rows, column, strict=True)]
             both = zip(out.tags, found, strict=True)
             out.tags = [tuple(sorted({*one, *two})) for one, two in both] if out.tags else found
+
+    def _tags_or_fault(self, row: int, cell: str, out: Cleaned) -> tuple[int, ...]:
+        try:
+            return self._tags[cell] if cell in self._tags else self._tags_of(cell)
+        except ValueError as error:
+            out.faults[row] = "tags", str(error)
+            return ()
 
     def _of_others(self, row: int, line: list[str], out: Cleaned) -> dict[str, Any]:
         said: dict[str, Any] = {}

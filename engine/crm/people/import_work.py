@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 # The more, the fewer pages are written twice: a sweep goes through a whole index, however few keys it brings.
 STAGE_ROWS: Final = 200_000
-TURN_ROWS: Final = 200  # read or built in one turn of the loop: a millisecond or two
+TURN_ROWS: Final = 400  # read in one turn of the loop: half a millisecond, or a few where all is mended
 BUILT: Final = 500
 SOUGHT_ROWS: Final = 1_000
 # In one change, at most: how many depends on how long the last ones took.

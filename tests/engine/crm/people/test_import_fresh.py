@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine._staging import Newcomers, Order
-from engine._words import Words
-from engine.crm.people import words
+from engine._words import Words, unusual
+from engine.crm.people import cleaning, customers, words
 from engine.crm.people.customer import BY_BIRTHDAY, BY_REFERENCE, BY_WORD, CUSTOMERS, Customer, Lifecycle, keys_of
 from engine.crm.people.dates import Day
 from engine.crm.people.import_fresh import _BUILT, _DIFFERING, Fresh, Given, Range, pieces
@@ -142,6 +142,17 @@ def test_words_are_those_by_which_a_name_is_found(names: list[str]) -> None:
         words.key(word) + (100 + at).to_bytes(8, "big") for at, name in enumerate(names) for word in words.of_name(name)
     ]
     assert keys == sorted(wanted)
+
+
+@given(st.lists(NAMES | st.text("a 王\x7f\t\u3000", max_size=6) | st.text("a ", min_size=190, max_size=210)))
+def test_a_name_that_is_usual_is_left_by_cleaning(names: list[str]) -> None:
+    strange = unusual(names)
+    for at, name in enumerate(names):
+        if at not in strange:
+            assert cleaning.name(name) == (name, "")
+            assert len(name) <= customers.NAME_LONGEST
+        elif name.isascii() and len(name) <= customers.NAME_LONGEST:
+            assert cleaning.name(name) != (name, "") or not name.isprintable()
 
 
 def _nobody(name: str) -> list[bytes]:
