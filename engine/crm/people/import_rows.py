@@ -19,7 +19,7 @@ from engine.crm.people.imports import Import
 from engine.errors import Invalid, InvalidParam
 from engine.store.table import Txn
 
-CELLS_KEPT: Final = 20_000  # of one column, whose meaning is remembered
+CELLS_KEPT: Final = 20_000  # whose meaning is remembered
 
 # Those that a plain text column leads to.
 _TEXTS: Final = (
@@ -48,7 +48,7 @@ _CALLED: Final = {
 }  # fmt: skip
 _BY_NAME: Final = {called: field for field, names in _CALLED.items() for called in names}
 
-_NATIONAL: Final = re.compile("[1-9][0-9]{7,13}").fullmatch
+_SPACED: Final = re.compile("(?=(?:[0-9][ -]?){8,14}$)[1-9][0-9]*(?:[ -][0-9]+)*").fullmatch
 _BETWEEN: Final = re.compile("[;,|；，、]")
 _LIFECYCLES: Final = {step.name.lower(): step for step in Lifecycle} | {
     "潜在": Lifecycle.LEAD, "线索": Lifecycle.LEAD, "意向": Lifecycle.PROSPECT, "客户": Lifecycle.CUSTOMER,
@@ -139,6 +139,7 @@ class Cleaner:
         self._tags: dict[str, tuple[int, ...]] = {"": ()}
         self._regions: dict[str, int | str] = {"": 0}
         self._lifecycles: dict[str, Lifecycle | str | None] = {"": None}
+        self._met: dict[tuple[str, str], tuple[int | str, Any, str]] = {}
         self._others = [field for field in self._places if field not in ("number", "name", "region", "lifecycle")]
         code = phonenumbers.country_code_for_region(house.country) if house.country else 0
         self._code = str(code) if code else ""
@@ -216,8 +217,11 @@ class Cleaner:
                 continue
             cell = column[at]
             # A national number as it stands, which the library would only put the country's code before.
-            if code and _NATIONAL(cell) and not cell.startswith(code) and (key := plain(f"+{code}{cell}")):
+            digits = cell.replace(" ", "").replace("-", "") if code and _SPACED(cell) else ""
+            if digits and not digits.startswith(code) and (key := plain(f"+{code}{digits}")):
                 found[at] = key
+                if len(digits) != len(cell):
+                    out.notes[rows[at]] = "number", "written otherwise"
                 continue
             try:
                 number, note = cleaning.number(cell, self._known.country)
@@ -296,19 +300,30 @@ class Cleaner:
             if not cell or cell.isspace():
                 continue
             try:
-                if field.startswith("attrs."):
-                    own = self._known.own[field[6:]]
-                    attrs[own.id], note = _own_value(own, cell)
-                else:
-                    name, said[name], note = _value(field, cell)
+                name, value, note = self._met.get((field, cell)) or self._meet(field, cell)
             except ValueError as error:
                 out.faults[row] = field, str(error)
                 break
+            if isinstance(name, int):
+                attrs[name] = value
+            else:
+                said[name] = value
             if note:
                 _note(out, row, field, note)
         if attrs:
             said["attrs"] = dict(sorted(attrs.items()))
         return said
+
+    def _meet(self, field: str, cell: str) -> tuple[int | str, Any, str]:
+        """(the number of an own field or the record's field, the value, a note).  Raises ValueError."""
+        if len(self._met) > CELLS_KEPT:
+            self._met.clear()
+        if field.startswith("attrs."):
+            own = self._known.own[field[6:]]
+            self._met[field, cell] = found = own.id, *_own_value(own, cell)
+            return found
+        self._met[field, cell] = of_record = _value(field, cell)
+        return of_record
 
 
 def _note(out: Cleaned, row: int, field: str, note: str) -> None:

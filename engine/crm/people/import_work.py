@@ -12,7 +12,7 @@ import secrets
 from array import array
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 from zoneinfo import ZoneInfo
 
 from engine._seen import Seen
@@ -22,7 +22,7 @@ from engine.crm.people.customer import BY_NUMBER, Customer
 from engine.crm.people.import_fates import Fates, counted
 from engine.crm.people.import_files import Reading
 from engine.crm.people.import_fresh import Fresh, Given
-from engine.crm.people.import_rows import Cleaned, Cleaner
+from engine.crm.people.import_rows import CELLS_KEPT, Cleaned, Cleaner
 from engine.crm.people.import_update import Fate, Row
 from engine.crm.people.imports import CREATED, TAGGED, Counts, Import, Place, State, Stretch
 from engine.crm.people.suppressions import SUPPRESSIONS, Suppressions
@@ -185,6 +185,7 @@ class Work:
         self._given = Given()
         self._seen = None if self._is_run else Seen(secrets.token_bytes(16))
         self._created: list[tuple[int, int]] = []
+        self._fine: set[Any] = set()  # values that customers may have, for as long as a stage is read
 
     async def run(self) -> None:
         """Read all rows, and let them become customers unless it is a check.  Raises Invalid, StoreError."""
@@ -227,11 +228,12 @@ class Work:
             unknown = cleaner.unknown(cells)
             if unknown:
                 cleaner.learn(await self._tags(unknown))
-            _join(whole, cleaner.take(row + 1, cells))
+            some = cleaner.take(row + 1, cells)
+            self._check_others(cleaner, some)
+            _join(whole, some)
             await self._works.give_way(clock() - began_s)
-        place = reading.place
-        await self._check_others(cleaner, whole)
-        return whole, place
+        self._fine.clear()
+        return whole, reading.place
 
     async def _tags(self, names: set[str]) -> dict[str, int]:
         if not self._is_run:
@@ -240,21 +242,28 @@ class Work:
         with self._store.read() as txn:
             return {name: tags.find(txn, name) or 0 for name in names} if found else {}
 
-    async def _check_others(self, cleaner: Cleaner, cleaned: Cleaned) -> None:
+    def _check_others(self, cleaner: Cleaner, cleaned: Cleaned) -> None:
         """Refuse rows whose further fields no customer may have."""
+        fine: set[Any] = self._fine
         with self._store.read() as txn:
-            is_asked = cleaner.is_rich or bool(customers.faults(txn, Customer(0, 0)))
-        if not is_asked:
-            return
-        for first in range(0, len(cleaned.rows), TURN_ROWS):
-            with self._store.read() as txn:
-                for at in range(first, min(first + TURN_ROWS, len(cleaned.rows))):
-                    others = cleaned.others[at] if cleaned.others else {}
-                    wrong = customers.faults(txn, Customer(0, cleaned.numbers[at], **others))
-                    if wrong and not (wrong[0].reason == "is required" and BY_NUMBER.find(txn, cleaned.numbers[at])):
-                        cleaned.faults[cleaned.rows[at]] = wrong[0].name, wrong[0].reason
-            await asyncio.sleep(0)
-        import_rows.drop_faulty(cleaned)
+            if not (cleaner.is_rich or customers.faults(txn, Customer(0, 0))):
+                return
+            for at, number in enumerate(cleaned.numbers):
+                others = cleaned.others[at] if cleaned.others else {}
+                # Each field is judged by itself, and whether one is missing by those that are there.
+                told = [item for item in others.items() if item[0] != "attrs"]
+                told.append(("attrs", tuple(others.get("attrs", ()))))
+                if fine.issuperset(told):
+                    continue
+                wrong = customers.faults(txn, Customer(0, number, **others))
+                if not wrong:
+                    fine.update(told)
+                elif not (wrong[0].reason == "is required" and BY_NUMBER.find(txn, number)):
+                    cleaned.faults[cleaned.rows[at]] = wrong[0].name, wrong[0].reason
+        if cleaned.faults:
+            import_rows.drop_faulty(cleaned)
+        if len(fine) > CELLS_KEPT:
+            fine.clear()
 
     # -- a stage
 

@@ -419,9 +419,43 @@ async def test_an_import_goes_on_where_it_was(tmp_path: Path, after: int) -> Non
 @pytest.mark.parametrize(
     ("country", "cells"),
     [
-        ("CN", ["13912345678", "8613912345678", "01065529988", "02088889999", "4008123123", "1391234567", "95588"]),
-        ("US", ["2015550123", "12015550123", "5550123"]),
-        ("DE", ["15112345678", "4915112345678", "015112345678", "3012345678"]),
+        (
+            "CN",
+            [
+                "13912345678",
+                "8613912345678",
+                "01065529988",
+                "02088889999",
+                "4008123123",
+                "1391234567",
+                "95588",
+                "139 1234 5678",
+                "139-1234-5678",
+                "1 39 1234 5678 ",
+                "139  12345678",
+                "010-65529988",
+                "86 139 1234 5678",
+                "8-6139-1234-5678",
+                "400 812 3123",
+                "139 1234 567",
+                "-13912345678",
+                "139.1234.5678",
+            ],
+        ),
+        ("US", ["2015550123", "12015550123", "5550123", "201-555-0123", "1-201-555-0123", "555-0123", "201 555 01 23"]),
+        (
+            "DE",
+            [
+                "15112345678",
+                "4915112345678",
+                "015112345678",
+                "3012345678",
+                "30 12345678",
+                "151 1234-5678",
+                "49 151 12345678",
+                "0151 12345678",
+            ],
+        ),
         ("GB", ["7700900123", "07700900123", "447700900123"]),
     ],
 )
@@ -432,8 +466,9 @@ def test_a_national_number_is_read_as_the_library_reads_it(store: Store, country
     by_row = dict(zip(found.rows, found.numbers, strict=True))
     for row, cell in enumerate(cells, 1):
         try:
-            wanted = numbers.to_key(cleaning.number(cell, country)[0])
+            number, note = cleaning.number(cell, country)
         except ValueError:
             assert row in found.faults
             continue
-        assert by_row[row] == wanted, cell
+        assert by_row[row] == numbers.to_key(number), cell
+        assert found.notes.get(row, ("number", "")) == ("number", note), cell
