@@ -138,12 +138,6 @@ class Keyed:
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
             cursor.putmulti(items)
 
-    def append_many(self, txn: Txn, first: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
-        """`put_many` of keys in order, from `first` on: where all are behind the last one, pages are left full."""
-        with txn.raw.cursor(db=txn.handles[self.name]) as cursor:
-            is_behind = not cursor.last() or cast("bytes", cursor.key()) < first
-            cursor.putmulti(items, append=is_behind)
-
     def put_new(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> bool:
         """Write those of these packed keys that are not there; whether that were all of them."""
         with txn.raw.cursor(db=txn.handles[self.name]) as cursor:

@@ -29,6 +29,7 @@ from engine.crm.people.imports import Import
 from engine.store.table import Keyed, Table
 
 Items = Iterable[tuple[bytes, bytes]]
+Batch = list[tuple[Keyed, Items]]
 
 # What is in the order of ids, as native code builds it.
 _BUILT: Final[tuple[Keyed, ...]] = (CUSTOMERS, BY_REFERENCE, BY_TAG, BY_REGION, BY_LIFECYCLE)
@@ -51,16 +52,6 @@ class Given(msgspec.Struct, frozen=True):
     tags: tuple[int, ...] = ()
     region: int = 0
     lifecycle: Lifecycle = Lifecycle.LEAD
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Entries of some customers, table by table: in order, and made when they are asked for.
-
-    With `begins`, the tables whose entries come behind all others, and the first key.
-    """
-
-    items: tuple[tuple[Keyed, Items], ...]
-    begins: dict[str, bytes]
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -123,14 +114,13 @@ class Fresh:
     # -- records, and what is in their order
 
     def build(self, first: int, behind: int) -> Batch:
-        """Entries of customers `first` to `behind`."""
-        built: list[tuple[Keyed, Items]] = list(zip(_BUILT, self._newcomers.build(first, behind), strict=True))
+        """Entries of customers `first` to `behind`, table by table: in order, and made when they are asked for."""
+        built: Batch = list(zip(_BUILT, self._newcomers.build(first, behind), strict=True))
         if self._cleaned.others:
             records, born = self._enriched(first, built[0][1])
             built[0] = CUSTOMERS, records
             built.append((BY_BIRTHDAY, born))
-        begins = {CUSTOMERS.name: self.key(first), BY_REFERENCE.name: pack(">Q", self._range.references + first)}
-        return Batch(tuple(built), begins)
+        return built
 
     def _enriched(self, first: int, records: Items) -> tuple[Items, Items]:
         """Records with what only some have, and entries of birthdays."""

@@ -66,11 +66,8 @@ class Swept(NamedTuple):
 
 def append(txn: Txn, batch: Batch) -> None:
     """Write records and what is in their order."""
-    for table, items in batch.items:
-        if table.name in batch.begins:
-            table.append_many(txn, batch.begins[table.name], items)
-        else:
-            table.put_many(txn, items)
+    for table, items in batch:
+        table.put_many(txn, items)
 
 
 def write_sweep(txn: Txn, sweep: Sweep) -> Swept:
