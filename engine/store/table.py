@@ -61,6 +61,8 @@ class Keyed:
         self.name = name
         self.layout: Final = struct.Struct(">" + layout)
         self._pack: Final = self.layout.pack
+        fields = _fields(self.layout.format)
+        self._prefixes: Final = [struct.Struct(">" + "".join(fields[:count])) for count in range(len(fields) + 1)]
 
     def _key(self, key: Key) -> bytes:
         return self._pack(*key) if type(key) is tuple else self._pack(key)
@@ -165,11 +167,8 @@ class Keyed:
         return int(txn.raw.stat(db=txn.handles[self.name])["entries"])
 
     def _prefix(self, prefix: tuple[int | bytes, ...]) -> bytes:
-        if not prefix:
-            return b""
         # Every field of our layouts is one format character with an optional count, so a prefix packs by itself.
-        fields = _fields(self.layout.format)
-        return struct.pack(">" + "".join(fields[: len(prefix)]), *prefix)
+        return self._prefixes[len(prefix)].pack(*prefix)
 
 
 def _fields(layout: str) -> list[str]:
