@@ -372,6 +372,7 @@ class Work:
         while first < count:
             behind = min(first + rows, count)
             yield first, behind
+            await self._works.give_way(self._store.bulk_s)
             if behind < count:
                 wanted = int(rows * WRITTEN_S / max(self._store.bulk_s, WRITTEN_S / 8))
                 rows = min(max((rows + wanted) // 2, most // 16), most)

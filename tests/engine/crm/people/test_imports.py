@@ -349,6 +349,27 @@ async def test_a_number_that_stands_twice_counts_once_also_in_another_stage(desk
     assert desk.is_whole() == []
 
 
+@pytest.mark.parametrize("is_pressed", [True, False])
+async def test_an_import_takes_a_third_of_the_time_while_somebody_sends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, is_pressed: bool
+) -> None:
+    works = Imports(desk.store, Suppressions(PEPPER), lambda: NOW_MS, "CN", "Asia/Shanghai", lambda: is_pressed)
+    desk.works = works
+    record = await desk.upload(b"number,name\n" + b"".join(b"+86138%08d,A B\n" % at for at in range(500)))
+    rests_s: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(pause_s: float) -> None:
+        if pause_s:
+            rests_s.append(pause_s)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    assert (await desk.run(record)).counts == Counts(new=500)
+    assert len(rests_s) == (6 if is_pressed else 0)  # two turns of reading, four changes
+    assert all(rest_s <= 0.04 for rest_s in rests_s)
+
+
 async def test_raw_files_go_after_thirty_days(desk: Desk) -> None:
     done = await desk.bring(b"number\n13912345678\n")
     desk.now_ms += 31 * 86_400_000
