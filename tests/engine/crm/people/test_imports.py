@@ -20,6 +20,7 @@ from engine.crm.people import (
     suppressions,
     tags,
 )
+from engine.crm.people import fields as own_fields
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import CUSTOMERS, Customer, Lifecycle
 from engine.crm.people.import_files import Receiving
@@ -193,6 +194,29 @@ async def test_who_is_known_is_changed_filled_or_left_alone(desk: Desk) -> None:
     assert (updated.counts, now and (now.name, now.city)) == (Counts(updated=1), ("Anna", "Nanjing"))
     again = await desk.bring(file)
     assert again.counts == Counts(same=1)
+    assert desk.is_whole() == []
+
+
+async def test_each_further_field_of_each_row_is_judged(desk: Desk) -> None:
+    """Also where the same words stood in a row before, beside others."""
+    desk.store.write_now(customers.add, Customer(0, 8613912345670, "Ann"), NOW_MS)
+    plan = own_fields.FieldDef(0, "plan", "choice", choices=("a", "b"), required=True)
+    desk.store.write_now(own_fields.add, plan, frozenset(), NOW_MS)
+    rows = [
+        "13912345671,Wuxi,en,a", "13912345672,Wuxi,en,", "13912345673,Wuxi,en,b", "13912345674,Wuxi,English,a",
+        "13912345675,,en,a", "13912345676,Wuxi,English,a", "13912345677,Wuxi,en,c", "13912345678,,,",
+        "13912345670,Wuxi,en,", "13912345679,Wuxi,en,a",
+    ]  # fmt: skip
+    done = await desk.bring(("number,city,language,attrs.plan\n" + "\n".join(rows) + "\n").encode())
+    told = [(row, status, field) for row, status, field, _ in desk.rows(done) if status != "new"]
+    assert told == [
+        (2, "refused", "attrs.plan"), (4, "refused", "language"), (6, "refused", "language"),
+        (7, "refused", "attrs.plan"), (8, "refused", "attrs.plan"), (9, "updated", ""),
+    ]  # fmt: skip
+    found = [desk.customer(8613912345670 + at) for at in (1, 3, 5, 9)]
+    assert [one and (one.city, one.language, one.attrs) for one in found] == [
+        ("Wuxi", "en", {1: "a"}), ("Wuxi", "en", {1: "b"}), ("", "en", {1: "a"}), ("Wuxi", "en", {1: "a"}),
+    ]  # fmt: skip
     assert desk.is_whole() == []
 
 
