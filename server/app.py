@@ -114,9 +114,8 @@ def build(engine: Engine, laboratory: Laboratory | None = None) -> web.Applicati
     app[SHOWING] = openapi.showing(app[openapi.DOCUMENT])
     app[events.BELL] = events.Bell()
     engine.store.follow(app[events.BELL].follow)
-    paths = [route.path for route in routes]
-    for route in routes:
-        app.router.add_route(route.method, _told_apart(route.path, paths), route.handler)
+    for route, path in zip(routes, _paths(laboratory is not None), strict=True):
+        app.router.add_route(route.method, path, route.handler)
     app.router.add_route("HEAD", links.PATH, links.look)
     app[links.GUESSES] = Rates()
     app.on_shutdown.append(_close_streams)
@@ -133,6 +132,13 @@ def _routes(is_laboratory: bool) -> tuple[Route, ...]:
 def _document(is_laboratory: bool) -> dict[str, Any]:
     """Once in a process, and at its start: it takes 70 ms, which a loop at work must not."""
     return openapi.document(_routes(is_laboratory), version())
+
+
+@functools.cache
+def _paths(is_laboratory: bool) -> tuple[str, ...]:
+    """Each route's path, as the router has it."""
+    paths = [route.path for route in _routes(is_laboratory)]
+    return tuple(_told_apart(path, paths) for path in paths)
 
 
 def _told_apart(path: str, paths: Iterable[str]) -> str:
