@@ -65,7 +65,8 @@ async def change(request: web.Request) -> web.Response:
     given = {name: getattr(body, name) for name in body.__struct_fields__}
     changes = {name: value for name, value in given.items() if value is not msgspec.UNSET}
     if "scopes" in changes:
-        changes["scopes"] = tuple(changes["scopes"])
+        # Before the version is: a right that there is none of is wrong whichever version was read.
+        changes["scopes"] = checked(tuple(changes["scopes"]), "scopes")
     if "disabled" in changes:
         changes["is_disabled"] = changes.pop("disabled")
     number, version = _number_of(request), wire.version_of(request)

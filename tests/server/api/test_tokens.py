@@ -30,6 +30,8 @@ async def test_a_token_is_made_shown_once_used_changed_and_revoked(desk: Place) 
     assert (await desk.call("GET", "/v1/messages", token=token)).status == 401
     late = await desk.call("PATCH", path, {"disabled": False}, headers={"If-Match": '"1"'})
     assert (late.status, late.slug) == (412, "stale")
+    wrong = await desk.call("PATCH", path, {"scopes": ["everything"]}, headers={"If-Match": '"1"'})
+    assert (wrong.status, list(wrong.params)) == (422, ["scopes"])
     await desk.call("PATCH", path, {"disabled": False})
     assert (await desk.call("GET", "/v1/messages", token=token)).status == 200
     assert (await desk.call("DELETE", path)).status == 204
