@@ -1,14 +1,11 @@
-"""Imports: what a file becomes, what is refused and why, and that undoing one leaves nothing."""
+"""Imports: what a file becomes, what is refused and why."""
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine import numbers, proof
-from engine.crm.marketing import topics
-from engine.crm.marketing.topics import Topic
+from engine import numbers
 from engine.crm.people import (
     agreement,
     cleaning,
@@ -23,7 +20,6 @@ from engine.crm.people import (
 from engine.crm.people import fields as own_fields
 from engine.crm.people.consent import Consent, Status
 from engine.crm.people.customer import CUSTOMERS, Customer, Lifecycle
-from engine.crm.people.import_files import Receiving
 from engine.crm.people.import_work import Imports
 from engine.crm.people.imports import Counts, Import, State
 from engine.crm.people.regions import Region
@@ -31,77 +27,7 @@ from engine.crm.people.suppressions import Suppressions
 from engine.errors import Invalid
 from engine.store.environment import Store
 from engine.wiring import TABLES
-
-NOW_MS = 1_790_000_000_000
-PEPPER = bytes(range(32))
-PROVEN: dict[str, Any] = {"basis": "consent", "purposes": ("marketing",), "evidence": "form of the fair, page 2"}
-
-
-class Desk:
-    """A store, and who works on its imports."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.now_ms = NOW_MS
-        self.works = Imports(store, Suppressions(PEPPER), lambda: self.now_ms, "CN", "Asia/Shanghai")
-
-    async def upload(self, octets: bytes, **fields: Any) -> Import:
-        record = await self.store.write(imports.begin, Import(0, "Fair", **fields), self.now_ms)
-        receiving = Receiving(self.store, record.id)
-        for at in range(0, len(octets), 1000):
-            receiving.feed(octets[at : at + 1000])
-            await receiving.settle()
-        encoding = await receiving.finish()
-        return await self.store.write(_uploaded, record.id, receiving.octets, encoding, self.now_ms)
-
-    async def check(self, record: Import) -> Import:
-        await self.store.write(imports.ask_check, record.id, self.now_ms)
-        await self.works.once()
-        return self.found(record)
-
-    async def run(self, record: Import) -> Import:
-        await self.store.write(imports.ask_run, record.id, self.now_ms)
-        await self.works.once()
-        return self.found(record)
-
-    async def bring(self, octets: bytes, **fields: Any) -> Import:
-        return await self.run(await self.upload(octets, **fields))
-
-    async def undo(self, record: Import) -> Import:
-        await self.store.write(imports.ask_undo, record.id, self.now_ms)
-        await self.works.once()
-        return self.found(record)
-
-    def found(self, record: Import) -> Import:
-        with self.store.read() as txn:
-            return imports.IMPORTS.get(txn, record.id)
-
-    def rows(self, record: Import, *, ran: bool = True) -> list[tuple[int, str, str, str]]:
-        with self.store.read() as txn:
-            found, _ = imports.rows(txn, record.id, ran, 0, 1000)
-        return [(row, fate.status, fate.field, fate.reason) for row, fate in found]
-
-    def customer(self, number: int) -> Customer | None:
-        with self.store.read() as txn:
-            return customers.find_by_number(txn, number)
-
-    def is_whole(self) -> list[str]:
-        with self.store.read() as txn:
-            return list(proof.differences(txn))
-
-    def counts(self) -> dict[str, int]:
-        """Entries of every table that tells of customers."""
-        with self.store.read() as txn:
-            mine = [table for table in TABLES if table.name.startswith(("customers", "consents"))]
-            return {table.name: table.count(txn) for table in mine}
-
-
-def _with_tags(txn: Any, number: int, names: list[str]) -> Customer:
-    return customers.add(txn, Customer(0, number, tags=tags.require(txn, names, NOW_MS)), NOW_MS)
-
-
-def _uploaded(txn: Any, identifier: int, octets: int, encoding: str, now_ms: int) -> Import:
-    return imports.uploaded(txn, identifier, octets, encoding, now_ms)
+from tests.engine.crm.people.import_desk import NOW_MS, PEPPER, PROVEN, Desk
 
 
 @pytest.fixture
@@ -217,82 +143,6 @@ async def test_each_further_field_of_each_row_is_judged(desk: Desk) -> None:
     assert [one and (one.city, one.language, one.attrs) for one in found] == [
         ("Wuxi", "en", {1: "a"}), ("Wuxi", "en", {1: "b"}), ("", "en", {1: "a"}), ("Wuxi", "en", {1: "a"}),
     ]  # fmt: skip
-    assert desk.is_whole() == []
-
-
-async def test_undoing_restores_the_counts_exactly(desk: Desk) -> None:
-    desk.store.write_now(customers.add, Customer(0, 8613912345678, "Ann", city="Wuxi"), NOW_MS)
-    before, old = desk.counts(), desk.customer(8613912345678)
-    file = "number,name,city,tags\n13912345678,Anna Bell,Nanjing,gold\n" + "".join(
-        f"+86138{at:08d},Person {at},Nanjing,gold\n" for at in range(700)
-    )
-    done = await desk.bring(file.encode(), **PROVEN)
-    assert done.counts == Counts(new=700, updated=1)
-    undone = await desk.undo(done)
-    now = desk.customer(8613912345678)
-    assert (undone.state, undone.removed, undone.restored, undone.kept) == (State.UNDONE, 700, 1, 0)
-    assert desk.counts() == before
-    assert now is not None
-    assert old is not None
-    assert (now.name, now.city, now.tags, now.granted) == (old.name, old.city, old.tags, old.granted)
-    assert desk.is_whole() == []
-
-
-def _names(desk: Desk) -> list[str]:
-    with desk.store.read() as txn:
-        return [tag.name for tag in tags.listed(txn)]
-
-
-async def test_tags_that_only_an_import_brought_into_being_go_with_it(desk: Desk) -> None:
-    desk.store.write_now(tags.require, ["vip"], NOW_MS)
-    file = b"number,tags\n13912345678,VIP;gold\n13912345679,gold;silver\n13912345680,copper;tin\n"
-    done = await desk.bring(file, tags=("fair",))
-    assert _names(desk) == ["vip", "fair", "copper", "gold", "silver", "tin"]
-    # One is somebody else's as well by now, one has another name, one is of the house since before.
-    desk.store.write_now(_with_tags, 8613700000000, ["Silver"])
-    with desk.store.read() as txn:
-        tin = tags.find(txn, "tin")
-    assert tin is not None
-    desk.store.write_now(tags.rename, tin, "pewter", NOW_MS)
-    undone = await desk.undo(done)
-    assert (undone.removed, undone.kept, _names(desk)) == (3, 0, ["vip", "silver", "pewter"])
-    # An id is not given again, and a name may be.
-    (again,) = desk.store.write_now(tags.require, ["gold"], NOW_MS)
-    assert again > tin
-    assert desk.is_whole() == []
-
-
-async def test_a_tag_of_an_import_that_is_given_back_to_who_stayed_stays(desk: Desk) -> None:
-    done = await desk.bring(b"number,tags\n13912345678,gold\n13912345679,silver\n")
-    ann = desk.customer(8613912345678)
-    assert ann is not None
-    desk.store.write_now(customers.change, ann.id, {"city": "Wuxi"}, None, NOW_MS)
-    await desk.undo(done)
-    assert _names(desk) == ["gold"]
-    assert desk.is_whole() == []
-
-
-async def test_who_subscribed_to_something_since_stays_at_an_undo(desk: Desk) -> None:
-    done = await desk.bring(b"number,name\n13912345678,Ann\n13912345679,Bob\n")
-    bob = desk.customer(8613912345679)
-    assert bob is not None
-    desk.store.write_now(topics.add, Topic(0, "NEWS", {}), NOW_MS)
-    desk.store.write_now(topics.subscribe, bob.id, "NEWS", NOW_MS)
-    undone = await desk.undo(done)
-    assert (undone.removed, undone.kept, desk.customer(8613912345679)) == (1, 1, bob)
-    assert desk.is_whole() == []
-
-
-async def test_whoever_something_happened_to_stays_at_an_undo(desk: Desk) -> None:
-    done = await desk.bring(b"number,name\n13912345678,Ann\n13912345679,Bob\n", **PROVEN)
-    bob = desk.customer(8613912345679)
-    assert bob is not None
-    desk.store.write_now(customers.change, bob.id, {"city": "Wuxi"}, None, NOW_MS)
-    undone = await desk.undo(done)
-    bob = desk.customer(8613912345679)
-    assert (undone.removed, undone.kept) == (1, 1)
-    assert bob is not None
-    assert bob.granted == 0
     assert desk.is_whole() == []
 
 
