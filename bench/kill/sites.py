@@ -75,7 +75,12 @@ def _list_places(change: Callable[..., Any]) -> tuple[tuple[int, str], ...]:
 
 
 def change_name(change: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """What a change is called: its module and name, and which of its lists hold something."""
+    """What a change is called: its module and name, and which of its lists hold something.
+
+    One that is made together with another, as with its row in the audit log, is called as that one.
+    """
+    while isinstance(change, functools.partial):
+        change = next((one for one in change.args if callable(one)), change.func)
     owner = getattr(change, "__self__", None)
     place = owner.name if isinstance(owner, Keyed) else change.__module__.rpartition(".")[2]
     name = f"{place}.{change.__name__}"
@@ -173,7 +178,7 @@ def plant_outcome_first() -> None:
 
     def around(commit: Callable[..., None]) -> Callable[..., None]:
         def committing(self: Any, group: list[Any]) -> None:
-            if not any(job.change.__name__ == "settle" for job in group):
+            if not any(getattr(job.change, "__name__", "") == "settle" for job in group):
                 commit(self, group)
                 return
             notes: list[Any] = []
