@@ -100,6 +100,7 @@ class Store:
 
     told: Any = None  # every change's `told`
     price: Any = None  # and its `price`
+    _is_committing: bool = False
     bulk_s: float = 0.0  # of processor: what the last bulk change took, with the writing of its pages
 
     def __init__(
@@ -320,6 +321,11 @@ class Store:
         self._put(_Job(change, args, future, False))
         return future.result()
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a change waits or is being made."""
+        return bool(self._is_committing or self._small or self._bulk)
+
     def _put(self, job: _Job) -> None:
         if self._writer is None:
             raise StoreError("the store is closed or was opened for reading")
@@ -349,6 +355,7 @@ class Store:
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group's changes and flush once.  Whatever happens, every future is resolved."""
+        self._is_committing = True
         began = time.thread_time() if group[0].alone else 0.0
         notes: list[Note] = []
         error: Exception | None = None
@@ -365,6 +372,8 @@ class Store:
                 job.error = job.error or error
         if group[0].alone:
             self.bulk_s = time.thread_time() - began
+        # Before they are told: who waited may ask at once.
+        self._is_committing = False
         self._tell(group, notes)
         if self.commits % READERS_CHECKED_COMMITS == 0:
             with contextlib.suppress(lmdb.Error):

@@ -46,6 +46,7 @@ WORDS_SWEPT: Final = 8_000  # entries
 SETTLED: Final = 8_000
 WRITTEN_S: Final = 0.0035  # of processor
 UPDATED: Final = 50  # customers in one small change
+WAITS_MOST: Final = 20
 PAUSE_S: Final = 0.005  # between two steps of an undo
 AGAIN_S: Final = 5.0  # after the store refused
 LAPSED_EVERY_S: Final = 600.0
@@ -162,9 +163,17 @@ class Imports:
         """The engine's clock."""
         return self._now_ms()
 
-    async def give_way(self, worked_s: float) -> None:
-        """Let others in; where somebody sends, twice as long as was worked."""
+    async def give_way(self, worked_s: float = 0.0) -> None:
+        """Let others in; where somebody sends, twice as long as was worked.
+
+        While the writer works, this thread does not: it would take the interpreter from it after each step, and a small
+        change would take 40 ms in place of one.
+        """
         await asyncio.sleep(min(2 * worked_s, 0.04) if self._is_pressed() else 0)
+        for _ in range(WAITS_MOST):
+            if not self._store.is_writing:
+                break
+            await asyncio.sleep(0.001)
 
 
 def _fail(txn: Txn, identifier: int, reason: str, now_ms: int) -> None:
@@ -210,7 +219,7 @@ class Work:
             # Not all at once: so many names are let go in milliseconds.
             while cleaned.names:
                 del cleaned.names[-SOUGHT_ROWS:], cleaned.others[-SOUGHT_ROWS:]
-                await asyncio.sleep(0)
+                await self._works.give_way()
         await store.write(_end, record.id, self._is_run, self._counts, self._now_ms())
 
     # -- reading
@@ -289,7 +298,7 @@ class Work:
         is_more = True
         while is_more:
             is_more = told.take(SOUGHT_ROWS)
-            await asyncio.sleep(0)
+            await self._works.give_way()
         await self._close(told.stretches, behind)
 
     async def _sort_out(self, cleaned: Cleaned, order: Order, fates: dict[int, Fate]) -> tuple["array[int]", list[int]]:
@@ -307,7 +316,7 @@ class Work:
                         row = cleaned.rows[place]
                         fates[row] = Fate(row, "refused", 0, "number", ERASED)
                         gone.add(place)
-            await asyncio.sleep(0)
+            await self._works.give_way()
         known: list[int] = []
         for first in range(0, len(order), SOUGHT_ROWS):
             behind = min(first + SOUGHT_ROWS, len(order))
@@ -315,7 +324,7 @@ class Work:
                 found = BY_NUMBER.find_many(txn, order.keys(first, behind)) if BY_NUMBER.any(txn) else {}
             if found or self._seen is not None:
                 known += self._recognised(cleaned, order.places(first, behind), found, gone, fates)
-            await asyncio.sleep(0)
+            await self._works.give_way()
         gone.update(known)
         return order.keep_but(gone), known
 
@@ -359,7 +368,7 @@ class Work:
             fresh.mark_anew(swept.anew)
         for first in range(0, fresh.count, BUILT):
             fresh.gather(first, min(first + BUILT, fresh.count), gone)
-            await asyncio.sleep(0)
+            await self._works.give_way()
         async for first, behind in self._turns(WORDS_SWEPT, await asyncio.to_thread(fresh.sort_words)):
             await self._store.write_bulk(import_stage.write_words, fresh.word_items(first, behind))
         async for first, behind in self._turns(SETTLED, fresh.count):
