@@ -1,6 +1,5 @@
 """Statistics as JSON."""
 
-from collections.abc import Iterable
 from datetime import date, timedelta
 
 import msgspec
@@ -42,29 +41,39 @@ class CostReport(msgspec.Struct, frozen=True):
     days: list[DayCost]
 
 
-def cost_report(first: date, last: date, found: Iterable[tuple[int, str, Cost]], house: House) -> CostReport:
-    """The report of quarters of an hour; those of other days than these are passed over."""
-    currency = house.currency or None
-    by_day: dict[tuple[date, str], Cost] = {}
-    by_tariff: dict[str, Cost] = {"normal": Cost()}
-    for at_ms, tariff, cost in found:
-        day = date.fromordinal(days.of(at_ms, house.time_zone))
-        if first <= day <= last:
-            by_day[day, tariff] = _sum(by_day.get((day, tariff), Cost()), cost)
-            by_tariff[tariff] = _sum(by_tariff.get(tariff, Cost()), cost)
-    whole = Cost()
-    for cost in by_tariff.values():
-        whole = _sum(whole, cost)
-    return CostReport(
-        since=first,
-        until=last,
-        parts=whole.parts,
-        cost=AmountView(whole.minor, currency),
-        tariffs=[CostLine(tariff, cost.parts, AmountView(cost.minor, currency)) for tariff, cost in by_tariff.items()],
-        days=[
-            DayCost(day, tariff, cost.parts, AmountView(cost.minor, currency)) for (day, tariff), cost in by_day.items()
-        ],
-    )
+class Costs:
+    """What quarters of an hour cost, added up by day and tariff; those of other days are passed over."""
+
+    def __init__(self, first: date, last: date, house: House) -> None:
+        self._first = first
+        self._last = last
+        self._house = house
+        self._by_day: dict[tuple[date, str], Cost] = {}
+        self._by_tariff: dict[str, Cost] = {"normal": Cost()}
+
+    def add(self, at_ms: int, tariff: str, cost: Cost) -> None:
+        """A quarter of an hour that began at `at_ms`."""
+        day = date.fromordinal(days.of(at_ms, self._house.time_zone))
+        if self._first <= day <= self._last:
+            self._by_day[day, tariff] = _sum(self._by_day.get((day, tariff), Cost()), cost)
+            self._by_tariff[tariff] = _sum(self._by_tariff.get(tariff, Cost()), cost)
+
+    def report(self) -> CostReport:
+        """All of it."""
+        whole = Cost()
+        for cost in self._by_tariff.values():
+            whole = _sum(whole, cost)
+        return CostReport(
+            since=self._first,
+            until=self._last,
+            parts=whole.parts,
+            cost=self._amount(whole),
+            tariffs=[CostLine(tariff, cost.parts, self._amount(cost)) for tariff, cost in self._by_tariff.items()],
+            days=[DayCost(day, tariff, cost.parts, self._amount(cost)) for (day, tariff), cost in self._by_day.items()],
+        )
+
+    def _amount(self, cost: Cost) -> AmountView:
+        return AmountView(cost.minor, self._house.currency or None)
 
 
 def _sum(one: Cost, other: Cost) -> Cost:

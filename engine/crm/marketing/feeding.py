@@ -35,6 +35,7 @@ def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes, hours: 
         if cursor < campaign.rows:
             is_full = (messages.TALLY.find(txn, (group, State.HELD)) or 0) >= HELD_MOST
             is_full = is_full and _is_night(txn, campaign, cursor, house, hours, now_ms)
+            is_full = is_full or (campaign.rate > 0 and _has_enough(txn, campaign))
             if cursor < campaigns.cleared(campaign, house.approval_over) and not is_full:
                 fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
         elif not campaign.uploading and _is_through(txn, group):
@@ -47,6 +48,11 @@ def _is_night(txn: Txn, campaign: Campaign, cursor: int, house: House, hours: Qu
     open_ = quiet.open_hours(campaign.purpose, hours, campaign.hours)
     numbers = [row.number for _, row in sheets.read_rows(txn, campaign.id, cursor, LOOKED_AT) if row.number]
     return bool(open_) and all(quiet.opening(now_ms, zones_of(one, house.time_zone), *open_) for one in numbers)
+
+
+def _has_enough(txn: Txn, campaign: Campaign) -> bool:
+    """Whether more wait already than its rate lets go in a minute: the line is not for one campaign alone."""
+    return (messages.TALLY.find(txn, (campaign.id, State.QUEUED)) or 0) >= campaign.rate
 
 
 def _is_through(txn: Txn, group: int) -> bool:

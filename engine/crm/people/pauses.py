@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from engine.crm.people import agreement, customers
+from engine.crm.people.customer import numbers_of
 from engine.errors import Conflict
 from engine.store.table import Table, Txn
 from engine.traffic import events, messages
@@ -43,9 +44,8 @@ def held(txn: Txn, message: Asked, now_ms: int) -> Verdict | None:
 
 def resume(txn: Txn, identifier: int, now_ms: int) -> int:
     """It was no refusal: what was held waits its turn again; how many messages.  Raises NotFound, Conflict."""
-    number = _lifted(txn, identifier)
     released = 0
-    for found in list(messages.of_number(txn, number)):
+    for found in [one for number, _ in _lifted(txn, identifier) for one in messages.of_number(txn, number)]:
         message = messages.find(txn, found)
         if message is None or message.state is not State.HELD or message.reason != REASON:
             continue
@@ -62,12 +62,11 @@ def withdraw(txn: Txn, identifier: int, by: str, now_ms: int) -> int:
 
     Raises NotFound, Conflict where nothing was paused.
     """
-    customer = customers.require(txn, identifier)
-    known = PAUSED.find(txn, customer.number)
-    _lifted(txn, identifier)
-    evidence = messages.name(known.message) if known is not None else ""
-    agreement.withdraw(txn, customer.number, "marketing", "staff", evidence, now_ms, by)
-    return messages.withdraw(txn, customer.number, lambda one: one.purpose == "marketing", "no_consent", now_ms)
+    suppressed = 0
+    for number, known in _lifted(txn, identifier):
+        agreement.withdraw(txn, number, "marketing", "staff", messages.name(known.message), now_ms, by)
+        suppressed += messages.withdraw(txn, number, lambda one: one.purpose == "marketing", "no_consent", now_ms)
+    return suppressed
 
 
 def listed(txn: Txn, limit: int) -> list[tuple[int, Paused]]:
@@ -82,12 +81,15 @@ def end(txn: Txn, number: int) -> None:
     PAUSED.remove(txn, number)
 
 
-def _lifted(txn: Txn, identifier: int) -> int:
-    """The customer's number, paused no more."""
-    number = customers.require(txn, identifier).number
-    if not PAUSED.remove(txn, number):
+def _lifted(txn: Txn, identifier: int) -> list[tuple[int, Paused]]:
+    """The numbers of the customer that were paused, and are no more.  Raises NotFound, Conflict where none was."""
+    numbers = numbers_of(customers.require(txn, identifier))
+    found = [(number, known) for number in numbers if (known := PAUSED.find(txn, number)) is not None]
+    if not found:
         raise Conflict("the customer's marketing is not paused", code="not_paused")
-    return number
+    for number, _ in found:
+        PAUSED.remove(txn, number)
+    return found
 
 
 def _name(txn: Txn, number: int) -> str:

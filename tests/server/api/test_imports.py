@@ -1,6 +1,8 @@
 """Imports and exports through real HTTP."""
 
+import asyncio
 import io
+from datetime import UTC, datetime
 
 import pytest
 
@@ -46,7 +48,7 @@ async def ended(place: Place, name: str) -> dict[str, object]:
     return dict(answer.body)
 
 
-async def test_a_dry_run_tells_of_ten_dirty_rows_and_changes_nothing(place: Place) -> None:
+async def test_M8_a_dry_run_tells_of_ten_dirty_rows_and_changes_nothing(place: Place) -> None:
     answer = await place.call("POST", "/v1/imports?dry_run=1&name=Fair", data=DIRTY, headers=CSV)
     assert answer.status == 201, answer
     counts = answer.body["checked"]
@@ -61,7 +63,7 @@ async def test_a_dry_run_tells_of_ten_dirty_rows_and_changes_nothing(place: Plac
     ]  # fmt: skip
 
 
-async def test_a_list_is_brought_in_and_taken_back(place: Place) -> None:
+async def test_M7_a_list_is_brought_in_and_taken_back(place: Place) -> None:
     done = await brought(
         place, DIRTY, legal_basis="consent", purposes=["marketing"], evidence="page 2 of the form", tags=["fair"]
     )
@@ -78,6 +80,47 @@ async def test_a_list_is_brought_in_and_taken_back(place: Place) -> None:
     assert (undone["state"], undone["removed"]) == ("undone", 9)
     assert (await place.call("GET", "/v1/customers")).body["items"] == []
     assert place.differences() == []
+
+
+async def offered(place: Place, condition: str) -> dict[str, object]:
+    """Whom an offer would reach."""
+    body = {"definition": condition, "text": "tea", "purpose": "marketing"}
+    answer = await place.call("POST", "/v1/segments/preview", body)
+    return {"people": answer.body["people"], "matched": answer.body["matched"]}
+
+
+async def test_M1_a_rented_list_goes_with_its_licence_and_its_report_stays(place: Place) -> None:
+    today = datetime.fromtimestamp(place.engine.now_ms() / 1000, UTC).date()
+    proven = {"legal_basis": "consent", "purposes": ["marketing"], "evidence": "contract 7", "tags": ["rented"]}
+    rented = await brought(place, DIRTY, origin="rent", licence_until=today.isoformat(), **proven)
+    assert await offered(place, "tag:rented") == {"people": 9, "matched": 9}
+    place.engine.set_clock(place.engine.now_ms() + 86_400_000)
+    place.engine.imports.ring()
+    async with asyncio.timeout(10):
+        while (over := await ended(place, str(rented["id"])))["state"] != "undone":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (over["removed"], over["counts"]) == (9, rented["counts"])
+    assert (await place.call("GET", "/v1/customers")).body["items"] == []
+    assert await offered(place, "lifecycle = lead") == {"people": 0, "matched": 0}
+    rows = await place.call("GET", str(over["rows_url"]))
+    assert [row["result"] for row in rows.body["items"]] == ["new"] * 9 + ["refused"]
+    assert place.differences() == []
+
+
+async def test_M1_purchased_people_without_proof_get_no_offers(place: Place) -> None:
+    await brought(place, DIRTY, origin="purchase", legal_basis="none", tags=["bought"])
+    assert await offered(place, "tag:bought") == {"people": 0, "matched": 9}
+    campaign = await place.draft(text="Lotus Hotel: tea. STOP to refuse", purpose="marketing")
+    await place.call("POST", f"/v1/campaigns/{campaign}/audience", {"definition": "tag:bought"})
+    await place.call("POST", f"/v1/campaigns/{campaign}/launch")
+    async with asyncio.timeout(10):
+        while (await place.call("GET", f"/v1/campaigns/{campaign}")).body["state"] != "completed":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    rows = (await place.call("GET", f"/v1/campaigns/{campaign}/results")).body["items"]
+    assert {(row["state"], row["reason"]) for row in rows} == {("suppressed", "no_consent")}
+    proofless = {"name": "Fair", "origin": "purchase", "legal_basis": "consent", "purposes": ["marketing"]}
+    refused = await place.call("POST", "/v1/imports", proofless)
+    assert (refused.status, list(refused.params)) == (422, ["evidence"])
 
 
 async def test_what_is_wrong_with_an_import_is_named(place: Place) -> None:

@@ -91,7 +91,7 @@ async def test_what_a_session_changes_carries_its_form_token(desk: Place) -> Non
     assert (gone.status, "Max-Age=0" in gone.headers["Set-Cookie"]) == (204, True)
 
 
-async def test_who_made_a_campaign_does_not_approve_it_and_another_of_the_staff_does(desk: Place) -> None:
+async def test_F6_who_made_a_campaign_does_not_approve_it_and_another_of_the_staff_does(desk: Place) -> None:
     await hired(desk, "owner")
     await hired(desk, "owner", number="+8613912340002")
     maker, second = signed(await enter(desk)), signed(await enter(desk, "+8613912340002"))

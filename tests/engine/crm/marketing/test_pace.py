@@ -11,6 +11,8 @@ from engine.crm.marketing import pace
 from engine.crm.marketing.pace import AHEAD_MS, MINUTE_MS
 from engine.store.environment import Store
 from engine.traffic.messages import GROUPS, Sending
+from engine.wiring import TABLES
+from tests.engine.crm import stage
 
 NOW_MS = 1_770_000_000_000
 
@@ -84,3 +86,15 @@ def test_it_is_parked_once_and_goes_on_when_half_a_stretch_is_free(store: Store)
     assert store.write_now(pace.go_on, 7, 60, NOW_MS + 5_000)
     with store.read() as txn:
         assert GROUPS.find(txn, 7) == Sending.RUNNING
+
+
+def test_the_line_holds_a_minute_of_it_and_no_more(tmp_path: Path) -> None:
+    """A campaign that goes slowly must not fill the line that others stand in."""
+    store = Store(tmp_path / "data", TABLES)
+    try:
+        campaign = stage.running(store, [stage.row(stage.FIRST + at) for at in range(300)], rate=50)
+        fed = [stage.feed(store, parts=20) for _ in range(10)]
+        assert (sum(fed), fed[-1]) == (60, 0)
+        assert stage.counts(store, campaign) == {"queued": 60, "accepted": 240}
+    finally:
+        store.close()
