@@ -33,10 +33,10 @@ def feed(txn: Txn, now_ms: int, parts: int, house: House, pepper: bytes, hours: 
         campaign = CAMPAIGNS.get(txn, group)
         cursor = FED.get(txn, group).cursor
         if cursor < campaign.rows:
-            is_full = (messages.TALLY.find(txn, (group, State.HELD)) or 0) >= HELD_MOST
-            is_full = is_full and _is_night(txn, campaign, cursor, house, hours, now_ms)
-            is_full = is_full or (campaign.rate > 0 and _has_enough(txn, campaign))
-            if cursor < campaigns.cleared(campaign, house.approval_over) and not is_full:
+            may_wait = _has_enough(txn, campaign) or (
+                _count(txn, group, State.HELD) >= HELD_MOST and _is_night(txn, campaign, cursor, house, hours, now_ms)
+            )
+            if cursor < campaigns.cleared(campaign, house.approval_over) and not may_wait:
                 fed += _Feeder(txn, campaign, house, pepper, now_ms).feed(max(1, parts // len(running)))
         elif not campaign.uploading and _is_through(txn, group):
             campaigns.complete(txn, campaign, now_ms)
@@ -52,7 +52,11 @@ def _is_night(txn: Txn, campaign: Campaign, cursor: int, house: House, hours: Qu
 
 def _has_enough(txn: Txn, campaign: Campaign) -> bool:
     """Whether more wait already than its rate lets go in a minute: the line is not for one campaign alone."""
-    return (messages.TALLY.find(txn, (campaign.id, State.QUEUED)) or 0) >= campaign.rate
+    return 0 < campaign.rate <= _count(txn, campaign.id, State.QUEUED)
+
+
+def _count(txn: Txn, group: int, state: State) -> int:
+    return messages.TALLY.find(txn, (group, state)) or 0
 
 
 def _is_through(txn: Txn, group: int) -> bool:

@@ -24,7 +24,7 @@ TABLES: Final = (PACES,)
 
 def allowed(txn: Txn, group: int, rate: int, now_ms: int) -> int:
     """How many parts may be begun now, at `rate` parts a minute."""
-    return int((now_ms - _since(txn, group, rate, now_ms)) * rate // MINUTE_MS)
+    return (now_ms - _since(txn, group, rate, now_ms)) * rate // MINUTE_MS
 
 
 def note(txn: Txn, group: int, rate: int, parts: int, now_ms: int) -> None:
